@@ -1,0 +1,94 @@
+import type { z } from "zod";
+import type { Logger } from "../logger.ts";
+import type { DeviceIdentity } from "../device/info.ts";
+import type { DeviceDescription, Incompatibility } from "../sub-driver/description.ts";
+
+/** A device that the host serves, as a scenario may use it. */
+export interface ServedDevice {
+  readonly name: string;
+  readonly identity: DeviceIdentity;
+  /** Unix socket on which the device speaks vfio-user. */
+  readonly socketPath: string;
+  describe(): Promise<DeviceDescription>;
+  /** Asks this device's plugin whether it could take what `source` describes. */
+  compare(source: DeviceDescription): Promise<readonly Incompatibility[]>;
+  /** What the driver says of itself: what is trapped, ring indices, counters. */
+  status(): Promise<Readonly<Record<string, unknown>>>;
+}
+
+export interface ScenarioProgress {
+  /** 0 to 1. */
+  readonly fraction: number;
+  readonly text: string;
+}
+
+export interface ScenarioContext<Options = unknown> {
+  readonly options: Options;
+  /** Devices of the configuration, in its order. */
+  readonly devices: readonly ServedDevice[];
+  /** Folder of the configuration. */
+  readonly folder: string;
+  /** An empty folder for sockets, removed afterwards. */
+  readonly scratch: string;
+  readonly moves: number;
+  /** Frames a second that arrive on the wire. */
+  readonly rate: number;
+  readonly seed: number;
+  readonly logger: Logger;
+  progress(progress: ScenarioProgress): void;
+  readonly signal: AbortSignal;
+}
+
+/** Frame counts of one direction and flow: sent = delivered + duringBlackout + lost. */
+export interface FlowReport {
+  readonly direction: "toGuest" | "fromGuest";
+  readonly flow: string;
+  readonly sent: number;
+  readonly delivered: number;
+  readonly duringBlackout: number;
+  readonly lost: number;
+  readonly duplicated: number;
+  readonly reordered: number;
+  readonly corrupted: number;
+}
+
+export interface RingIndices {
+  readonly queue: number;
+  readonly tx: number;
+  readonly rx: number;
+}
+
+/** One move of the device, in the order in which things happen. Times in milliseconds. */
+export interface MoveReport {
+  readonly from: string;
+  readonly to: string;
+  /** From the request to stop to the first frame that the target accepts, memory included. */
+  readonly stopToRunMs: number;
+  readonly phases: Readonly<Record<string, number>>;
+  readonly stateBytes: number;
+  readonly dirtyPages: number;
+  readonly copiedPages: number;
+  readonly framesDuringBlackout: number;
+  /** The guest's ring indices at the stop. */
+  readonly ringIndices: readonly RingIndices[];
+}
+
+export interface ScenarioReport {
+  readonly moves: readonly MoveReport[];
+  readonly flows: readonly FlowReport[];
+  readonly seconds: number;
+}
+
+/** What `vfmig demo` runs against served devices; named in the configuration, never built in. */
+export interface ScenarioDefinition<Options = unknown> {
+  readonly name: string;
+  readonly options?: z.ZodType<Options>;
+  run(context: ScenarioContext<Options>): Promise<ScenarioReport>;
+}
+
+/** Types a scenario module's default export; changes nothing. */
+export function defineScenario<Options>(
+  definition: ScenarioDefinition<Options>,
+): ScenarioDefinition<Options> {
+  return definition;
+}

@@ -1,0 +1,22 @@
+import { defineConfig } from "vitest/config";
+
+// Tests read the packages' sources, never a stale build. The conditions belong to the ssr
+// environment, in which vitest runs tests.
+const conditions = ["@vfmig/source", "module", "node", "development|production"];
+
+export default defineConfig({
+  ssr: { resolve: { conditions } },
+  test: {
+    fsModuleCache: false,
+    projects: [
+      {
+        extends: true,
+        test: { name: "unit", include: ["packages/*/src/**/*.test.ts"], testTimeout: 20_000 },
+      },
+      {
+        extends: true,
+        test: { name: "whole", include: ["test/**/*.test.ts"], testTimeout: 120_000 },
+      },
+    ],
+  },
+});
