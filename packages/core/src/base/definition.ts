@@ -11,6 +11,8 @@ export interface BaseContext<Options = unknown> {
   readonly clock: Clock;
   /** Folder of the configuration, against which relative paths in options are resolved. */
   readonly folder: string;
+  /** Folder for this run's sockets; it exists, and is removed with the run. */
+  readonly runtimeFolder: string;
 }
 
 /** What a base package exports: how to open the device beneath a sub-driver. */
