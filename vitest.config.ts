@@ -15,7 +15,11 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "whole", include: ["test/**/*.test.ts"], testTimeout: 120_000 },
+        test: { name: "whole", include: ["test/**/*.test.ts"], exclude: ["test/product/**"], testTimeout: 120_000 },
+      },
+      {
+        extends: true,
+        test: { name: "product", include: ["test/product/**/*.test.ts"], testTimeout: 600_000 },
       },
     ],
   },

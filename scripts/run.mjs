@@ -1,0 +1,87 @@
+// `npm test`, `npm run verify` and `npm run bench`: each sets up what it needs, then runs its steps.
+import { readFile, readdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { build, note, pinnedNode, root, run, setUp } from "./toolchain.mjs";
+
+const node = pinnedNode;
+const tool = (name) => join(root, "node_modules", ".bin", name);
+
+/** Runs vitest projects and closes with the line that people and machines read: N passed, N failed. */
+async function vitest(projects, extra) {
+  const report = join(root, "node_modules", ".cache", `vitest-${projects.join("-")}.json`);
+  await rm(report, { force: true });
+  const selected = projects.flatMap((name) => ["--project", name]);
+  const reporters = ["--reporter=dot", "--reporter=json", `--outputFile.json=${report}`];
+  const code = await run(tool("vitest"), ["run", ...selected, ...reporters, ...extra]);
+  if (!existsSync(report)) {
+    note("vitest wrote no report");
+    return 1;
+  }
+  const { numPassedTests, numFailedTests, numPendingTests, success } = JSON.parse(
+    await readFile(report, "utf8"),
+  );
+  const skipped = numPendingTests > 0 ? `, ${numPendingTests} skipped` : "";
+  process.stdout.write(`${numPassedTests} passed, ${numFailedTests} failed${skipped}\n`);
+  return success && numPassedTests > 0 ? code : code || 1;
+}
+
+const steps = {
+  types: () => run(tool("tsc"), ["-p", "tsconfig.test.json"]),
+  lint: () => run(tool("oxlint"), ["--type-aware", "--deny-warnings"]),
+  format: () => run(tool("oxfmt"), ["--check"]),
+  unused: () => run(tool("knip"), []),
+  errors: () => run(node(), ["scripts/errors-page.mjs", "--check"]),
+  api: () => run(node(), ["scripts/api-reports.mjs", "--check"]),
+  packages: () => run(node(), ["scripts/check-packages.mjs"]),
+  product: () => vitest(["product"], []),
+};
+
+async function test(extra) {
+  return vitest(["unit", "whole"], extra);
+}
+
+/** Everything that gates besides `npm test`, with a table of steps at the end. */
+async function rest(names) {
+  const rows = [];
+  let failed = 0;
+  for (const name of names) {
+    const begin = Date.now();
+    note(`\n== ${name}`);
+    const code = await steps[name]();
+    if (code !== 0) failed += 1;
+    rows.push([name, code === 0 ? "ok" : "FAILED", `${((Date.now() - begin) / 1000).toFixed(1)} s`]);
+  }
+  note("");
+  for (const [name, result, time] of rows) note(`${name.padEnd(10)} ${result.padEnd(8)} ${time}`);
+  return failed === 0 ? 0 : 1;
+}
+
+async function bench(extra) {
+  const only = extra.filter((word) => !word.startsWith("-"));
+  const flags = extra.filter((word) => word.startsWith("-"));
+  let failed = 0;
+  for (const name of (await readdir(join(root, "packages"))).sort()) {
+    const folder = join(root, "packages", name, "bench");
+    if (!existsSync(folder)) continue;
+    for (const file of (await readdir(folder)).filter((f) => f.endsWith(".bench.ts")).sort()) {
+      if (only.length > 0 && !only.some((word) => `${name}/${file}`.includes(word))) continue;
+      note(`\n== ${name}/${file}`);
+      if ((await run(node(), ["--expose-gc", join(folder, file), ...flags])) !== 0) failed += 1;
+    }
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+const [task, ...extra] = process.argv.slice(2);
+await setUp();
+await build();
+if (task === "test") process.exit(await test(extra));
+if (task === "bench") process.exit(await bench(extra));
+if (task === "rest") process.exit(await rest(extra.length > 0 ? extra : Object.keys(steps)));
+if (task === "verify") {
+  const gates = await rest(Object.keys(steps));
+  process.exit((await test(extra)) || gates);
+}
+note(`scripts/run.mjs: unknown task ${String(task)}; one of test, verify, rest, bench`);
+process.exit(2);
