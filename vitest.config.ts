@@ -15,7 +15,12 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "whole", include: ["test/**/*.test.ts"], exclude: ["test/product/**"], testTimeout: 120_000 },
+        test: {
+          name: "whole",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/product/**"],
+          testTimeout: 120_000,
+        },
       },
       {
         extends: true,

@@ -53,7 +53,9 @@ async function report(name) {
   const missing = check && !existsSync(join(folder, "api", `${name}.api.md`));
   const same = !result.apiReportChanged && !missing;
   if (check && !same) {
-    process.stderr.write(`${name}: the API report is not current; run node scripts/api-reports.mjs ${name}\n`);
+    process.stderr.write(
+      `${name}: the API report is not current; run node scripts/api-reports.mjs ${name}\n`,
+    );
   }
   return result.errorCount === 0 && (same || !check);
 }

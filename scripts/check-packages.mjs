@@ -14,7 +14,10 @@ try {
     const manifest = JSON.parse(await readFile(join(source, "package.json"), "utf8"));
     if (manifest.private) continue;
     const packed = call("pnpm", ["pack", "--pack-destination", folder], source);
-    const tarball = join(folder, `${manifest.name.slice(1).replace("/", "-")}-${manifest.version}.tgz`);
+    const tarball = join(
+      folder,
+      `${manifest.name.slice(1).replace("/", "-")}-${manifest.version}.tgz`,
+    );
     const lint = packed && call("publint", ["run", tarball, "--strict"], root);
     const types = packed && call("attw", [tarball, "--profile", "esm-only", "--no-emoji"], root);
     if (!packed || !lint || !types) failed += 1;
@@ -27,6 +30,7 @@ process.exit(failed === 0 ? 0 : 1);
 
 function call(name, args, cwd) {
   const result = spawnSync(tool(name), args, { cwd, env: toolEnvironment(), encoding: "utf8" });
-  if (result.status !== 0) process.stderr.write(`${name} ${args.join(" ")}\n${result.stdout}${result.stderr}\n`);
+  if (result.status !== 0)
+    process.stderr.write(`${name} ${args.join(" ")}\n${result.stdout}${result.stderr}\n`);
   return result.status === 0;
 }

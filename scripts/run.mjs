@@ -50,7 +50,11 @@ async function rest(names) {
     note(`\n== ${name}`);
     const code = await steps[name]();
     if (code !== 0) failed += 1;
-    rows.push([name, code === 0 ? "ok" : "FAILED", `${((Date.now() - begin) / 1000).toFixed(1)} s`]);
+    rows.push([
+      name,
+      code === 0 ? "ok" : "FAILED",
+      `${((Date.now() - begin) / 1000).toFixed(1)} s`,
+    ]);
   }
   note("");
   for (const [name, result, time] of rows) note(`${name.padEnd(10)} ${result.padEnd(8)} ${time}`);

@@ -25,10 +25,18 @@ export function pinnedNode() {
 }
 
 /** Runs a command; resolves with its exit code. `quiet` keeps its output unless it fails. */
-export function run(command, args, { quiet = false, env = toolEnvironment(), toStderr = false } = {}) {
+export function run(
+  command,
+  args,
+  { quiet = false, env = toolEnvironment(), toStderr = false } = {},
+) {
   return new Promise((resolve, reject) => {
     const output = quiet ? "pipe" : toStderr ? 2 : "inherit";
-    const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", output, quiet ? "pipe" : 2] });
+    const child = spawn(command, args, {
+      cwd: root,
+      env,
+      stdio: ["ignore", output, quiet ? "pipe" : 2],
+    });
     const kept = [];
     child.stdout?.on("data", (chunk) => kept.push(chunk));
     child.stderr?.on("data", (chunk) => kept.push(chunk));
