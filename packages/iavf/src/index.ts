@@ -1,1 +1,12 @@
-export {};
+export * from "./admin-queue.ts";
+export * from "./descriptors/rx.ts";
+export * from "./descriptors/tx.ts";
+export * from "./registers.ts";
+export * from "./virtchnl/body.ts";
+export * from "./virtchnl/capabilities.ts";
+export * from "./virtchnl/events.ts";
+export * from "./virtchnl/filters.ts";
+export * from "./virtchnl/opcodes.ts";
+export * from "./virtchnl/queues.ts";
+export * from "./virtchnl/rss.ts";
+export * from "./virtchnl/session.ts";
