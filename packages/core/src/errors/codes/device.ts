@@ -1,2 +1,83 @@
 /** Codes thrown by device; each is documented on the errors page and thrown somewhere (tested). */
-export const deviceCodes = {} as const;
+export const deviceCodes = {
+  ERR_VFMIG_REGION_INDEX: {
+    means: "An access named a region that the device does not have.",
+    remedy: "Use only the region indexes that the device's information lists.",
+  },
+  ERR_VFMIG_REGION_RANGE: {
+    means: "An access lies outside its region, or its offset is no whole number of bytes.",
+    remedy: "Keep offset and length inside the size that the region's information gives.",
+  },
+  ERR_VFMIG_REGION_ACCESS: {
+    means: "A region was read or written that does not allow it.",
+    remedy: "Check the region's read and write flags before the access.",
+  },
+  ERR_VFMIG_IRQ_REQUEST: {
+    means: "A request to set interrupts breaks the rules of VFIO_DEVICE_SET_IRQS.",
+    remedy: "Correct the field that the message names; no interrupt was changed.",
+  },
+  ERR_VFMIG_IRQ_INTERCEPT: {
+    means: "A sub-driver asked for a vector that it cannot have.",
+    remedy: "Intercept an existing, message-signalled vector, once.",
+  },
+  ERR_VFMIG_DMA_MAP: {
+    means: "A DMA mapping is not acceptable, or overlaps another one.",
+    remedy: "Correct what the message names; no mapping was changed.",
+  },
+  ERR_VFMIG_DMA_UNMAP: {
+    means: "A range to unmap is not exactly one existing mapping.",
+    remedy: "Unmap with the same address and size with which the mapping was made.",
+  },
+  ERR_VFMIG_DMA_ALLOCATE: {
+    means: "No private memory could be given to a sub-driver.",
+    remedy: "Check the size and the addresses that the base can reach, as the message says.",
+  },
+  ERR_VFMIG_GUEST_ADDRESS: {
+    means: "An address that the guest gave does not lie in its mapped memory.",
+    remedy: "The guest's driver is at fault, or memory without a file stands there (see the message).",
+  },
+  ERR_VFMIG_MAPPING_REFUSED: {
+    means: "An area of a region is not mappable under the layout now in force.",
+    remedy: "Read the region's information again and map only what it lists.",
+  },
+  ERR_VFMIG_MAPPING_CONFLICT: {
+    means: "A live mapping of a region lies where accesses must be seen while saving.",
+    remedy: "Unmap the area that the message names, then ask again; nothing has changed.",
+  },
+  ERR_VFMIG_DMA_LOGGING_REQUEST: {
+    means: "A request to the log of device writes has a bad page size, range or bitmap.",
+    remedy: "Correct the argument that the message names.",
+  },
+  ERR_VFMIG_DMA_LOGGING_STATE: {
+    means: "The log of device writes is already on, or is not on.",
+    remedy: "Start it once, read it, stop it.",
+  },
+  ERR_VFMIG_SUB_DRIVER_FAILED: {
+    means: "A sub-driver threw an error of its own.",
+    remedy: "See the cause and report it to the sub-driver's maker; the base device is not at fault.",
+  },
+  ERR_VFMIG_SUB_DRIVER_TIMEOUT: {
+    means: "A sub-driver did not answer within the time limit.",
+    remedy: "Report the call that the message names to the sub-driver's maker.",
+  },
+  ERR_VFMIG_SUB_DRIVER_ANSWER: {
+    means: "A sub-driver answered with something that its interface does not allow.",
+    remedy: "Report the answer that the message shows to the sub-driver's maker.",
+  },
+  ERR_VFMIG_BASE_FAILED: {
+    means: "The base device beneath the sub-driver failed.",
+    remedy: "See the cause; the same call on the base alone should fail as well.",
+  },
+  ERR_VFMIG_DEVICE_RESET: {
+    means: "The device could not be reset.",
+    remedy: "See the cause; close the device and open it again.",
+  },
+  ERR_VFMIG_DEVICE_CLOSED: {
+    means: "A call reached a device that was closed.",
+    remedy: "Open the device again; keep no reference to a closed one.",
+  },
+  ERR_VFMIG_DEVICE_CLOSE: {
+    means: "Some step failed while the device was closed; the other steps were done.",
+    remedy: "See the causes; the device is closed all the same.",
+  },
+} as const;
