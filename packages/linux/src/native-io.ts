@@ -22,6 +22,18 @@ export interface MmapOptions {
 export interface FileStatus {
   readonly kind: "file" | "memfd" | "eventfd" | "socket" | "pipe" | "device" | "other";
   readonly size: bigint;
+  /**
+   * True where nobody can shrink the file (`F_SEAL_SHRINK`). A mapping of any other file raises SIGBUS
+   * once its owner truncates it.
+   */
+  readonly shrinkSealed: boolean;
+}
+
+/** Who is at the other end of a unix socket, as of its connect or listen (`SO_PEERCRED`). */
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
 }
 
 /**
@@ -35,7 +47,10 @@ export interface NativeIo {
   dup(fd: number): number;
   status(fd: number): FileStatus;
 
-  /** An anonymous file of `size` bytes. */
+  /** Makes reads and writes of `fd`, and of every duplicate of it, return instead of waiting. */
+  setNonBlocking(fd: number): void;
+
+  /** An anonymous file of `size` bytes, sealed against shrinking and growing. */
   memfd(name: string, size: number): number;
   /** Maps `size` bytes, shared. The mapping keeps its own duplicate of `fd`. */
   mmap(fd: number, size: number, options?: MmapOptions): MappedMemory;
@@ -62,6 +77,7 @@ export interface NativeIo {
   connect(path: string): number;
   /** Ends both directions; a blocked peer wakes. */
   shutdown(fd: number): void;
+  peerCredentials(fd: number): PeerCredentials;
 
   /**
    * Reads at most `length` bytes into `into` at `offset`; received fds are appended to `fds`

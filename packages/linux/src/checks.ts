@@ -1,0 +1,88 @@
+import { VfmigError } from "@vfmig/core";
+import { ERRNO } from "./errno.ts";
+import { systemCallError } from "./system-call-error.ts";
+
+/** Longest path of a unix socket in bytes: `sun_path` is 108 and ends with a NUL (`unix(7)`). */
+export const SOCKET_PATH_BYTES = 107;
+
+/** Most descriptors that one message carries: `SCM_MAX_FD` (`net/scm.h`). */
+export const MESSAGE_FDS = 253;
+
+/** Refuses what can be no descriptor before a native conversion makes another number of it. */
+export function checkFd(call: string, fd: number): void {
+  if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fff_ffff) {
+    throw systemCallError(call, ERRNO["EBADF"] ?? 9, { fd });
+  }
+}
+
+/** The path's bytes, where they fit a socket address. */
+export function socketPathBytes(path: string): Uint8Array {
+  const bytes = new TextEncoder().encode(path);
+  if (bytes.length === 0 || bytes.length > SOCKET_PATH_BYTES || bytes.includes(0)) {
+    throw new VfmigError(
+      "ERR_VFMIG_SOCKET_PATH",
+      `"${path}" cannot be a socket's path: it has ${bytes.length} bytes, 1 to ${SOCKET_PATH_BYTES} without NUL are possible`,
+      { layer: "linux", details: { path, bytes: bytes.length } },
+    );
+  }
+  return bytes;
+}
+
+/** Refuses stretches outside of `buffer`, empty ones and detached buffers. Allocates nothing. */
+export function checkBufferRange(
+  call: string,
+  buffer: Uint8Array,
+  offset: number,
+  length: number,
+): void {
+  // Written so that a NaN fails too.
+  if (
+    !(
+      offset >= 0 &&
+      length >= 1 &&
+      offset + length <= buffer.byteLength &&
+      Number.isInteger(offset) &&
+      Number.isInteger(length)
+    )
+  ) {
+    throw new VfmigError(
+      "ERR_VFMIG_BUFFER_RANGE",
+      `${call}: ${length} bytes at ${offset} are not inside a buffer of ${buffer.byteLength} bytes`,
+      { layer: "linux", details: { call, offset, length, bufferLength: buffer.byteLength } },
+    );
+  }
+}
+
+/** Refuses more descriptors than a message carries. */
+export function checkFdCount(fd: number, count: number): void {
+  if (count > MESSAGE_FDS) {
+    throw new VfmigError(
+      "ERR_VFMIG_FD_PASSING",
+      `one message on socket ${fd} cannot carry ${count} descriptors, ${MESSAGE_FDS} are the most`,
+      { layer: "linux", details: { fd, count } },
+    );
+  }
+}
+
+/** What `mmap` and the fake check alike. Sizes in bytes; `fileSize` undefined for a device. */
+export function checkFileRange(
+  range: { readonly fd: number; readonly offset: bigint; readonly size: number },
+  pageSize: number,
+  fileSize: bigint | undefined,
+): void {
+  const { fd, offset, size } = range;
+  const page = BigInt(pageSize);
+  const fail = (why: string): never => {
+    throw new VfmigError(
+      "ERR_VFMIG_FILE_RANGE",
+      `mapping ${size} bytes at offset ${offset} of fd ${fd}: ${why}`,
+      { layer: "linux", details: { fd, offset, size, fileSize } },
+    );
+  };
+  if (!Number.isSafeInteger(size) || size < 1) fail("the size must be a positive whole number");
+  if (offset < 0n || offset % page !== 0n) fail(`the offset must be a multiple of ${pageSize}`);
+  if (fileSize === undefined) return;
+  // The rest of the last page can be touched; what lies behind it raises SIGBUS.
+  const end = ((fileSize + page - 1n) / page) * page;
+  if (offset + BigInt(size) > end) fail(`the file has only ${fileSize} bytes`);
+}
