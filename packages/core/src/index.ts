@@ -16,3 +16,7 @@ export * from "./sub-driver/context.ts";
 export * from "./sub-driver/definition.ts";
 export * from "./sub-driver/description.ts";
 export * from "./sub-driver/facets.ts";
+export { DEFAULT_STATE_LIMITS, type StateLimits } from "./state/layout.ts";
+export type { StateHeader } from "./state/state-header.ts";
+export * from "./state/state-reader.ts";
+export * from "./state/state-writer.ts";
