@@ -40,9 +40,14 @@ export class EventFd implements IrqEvent, Disposable {
     return this.#fd;
   }
 
-  /** Adds 1 to the counter; nothing once disposed. */
+  /** Adds 1 to the counter; does nothing once disposed. Never throws, as {@link IrqEvent} promises. */
   signal(): void {
-    if (this.#open) this.#io.signalEventfd(this.#fd);
+    if (!this.#open) return;
+    try {
+      this.#io.signalEventfd(this.#fd);
+    } catch {
+      // Only a descriptor that somebody else has closed gets here. An interrupt has nobody to tell.
+    }
   }
 
   /** How often it was signalled since the last call. */

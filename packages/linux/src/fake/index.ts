@@ -1,0 +1,1 @@
+export { createFakeIo, type FakeIo, type FakeIoOptions } from "./fake-io.ts";
