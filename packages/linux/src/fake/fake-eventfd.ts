@@ -4,7 +4,7 @@ export class FakeEventfd implements OpenFile {
   readonly kind: OpenFile["kind"] = "eventfd";
   readonly size = 0n;
   readonly shrinkSealed = false;
-  readonly changed = new Set<() => void>();
+  readonly changed: Set<() => void> = new Set();
   #counter = 0;
 
   readable(): boolean {

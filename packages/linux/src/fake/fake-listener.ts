@@ -5,7 +5,7 @@ export class FakeListener implements OpenFile {
   readonly kind: OpenFile["kind"] = "socket";
   readonly size = 0n;
   readonly shrinkSealed = false;
-  readonly changed = new Set<() => void>();
+  readonly changed: Set<() => void> = new Set();
   readonly #holder: FileHolder;
   readonly #onClosed: () => void;
   readonly #waiting: FakeStream[] = [];

@@ -8,7 +8,7 @@ export class FakeMemfd implements OpenFile {
   readonly kind: OpenFile["kind"] = "memfd";
   readonly size: bigint;
   readonly shrinkSealed = true;
-  readonly changed = new Set<() => void>();
+  readonly changed: Set<() => void> = new Set();
   #buffer: ArrayBuffer;
   #mappings = 0;
 

@@ -46,7 +46,9 @@ export function createFakeSockets(descriptors: Descriptors): SocketCalls {
     accept(fd) {
       const listener = descriptors.get("accept4", fd);
       if (!(listener instanceof FakeListener)) {
-        throw systemCallError("accept4", listener instanceof FakeStream ? EINVAL : ENOTSOCK, { fd });
+        throw systemCallError("accept4", listener instanceof FakeStream ? EINVAL : ENOTSOCK, {
+          fd,
+        });
       }
       const accepted = listener.accept();
       if (accepted === undefined) {

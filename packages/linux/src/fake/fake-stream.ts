@@ -31,7 +31,7 @@ export class FakeStream implements OpenFile {
   readonly kind: OpenFile["kind"] = "socket";
   readonly size = 0n;
   readonly shrinkSealed = false;
-  readonly changed = new Set<() => void>();
+  readonly changed: Set<() => void> = new Set();
   readonly #holder: FileHolder;
   readonly #incoming: Chunk[] = [];
   #used = 0;

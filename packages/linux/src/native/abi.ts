@@ -23,7 +23,14 @@ export const MSG_CMSG_CLOEXEC = 0x4000_0000;
 export const SOCKADDR_UN = { family: 0, path: 2, size: 110 } as const;
 
 /** `struct msghdr`: 64-bit fields except `msg_namelen` (u32 at 8) and `msg_flags` (s32 at 48). */
-export const MSGHDR = { iov: 16, iovlen: 24, control: 32, controllen: 40, flags: 48, size: 56 } as const;
+export const MSGHDR = {
+  iov: 16,
+  iovlen: 24,
+  control: 32,
+  controllen: 40,
+  flags: 48,
+  size: 56,
+} as const;
 
 /** `struct iovec`. */
 export const IOVEC = { base: 0, length: 8, size: 16 } as const;

@@ -86,8 +86,8 @@ function fstat(fd: number): BigIntStats {
   try {
     return fstatSync(fd, { bigint: true });
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).errno ?? 0;
-    throw systemCallError("fstat", Math.abs(errno), { fd });
+    const negated = error instanceof Error && "errno" in error ? Number(error.errno) : 0;
+    throw systemCallError("fstat", -negated, { fd });
   }
 }
 

@@ -1,8 +1,29 @@
 import { createRequire } from "node:module";
 import { VfmigError } from "@vfmig/core";
-import type koffiModule from "koffi";
 
-type Koffi = typeof koffiModule;
+/** A poll in the event loop, as koffi gives it (`uv_poll_t`). */
+export interface PollHandle {
+  start(events: { readonly readable: boolean }, onPoll: OnPoll): void;
+  close(): void;
+}
+
+/** koffi passes (status, events), although its own types declare (events) only. */
+export type OnPoll = (status: number) => void;
+
+/** The part of koffi that is used. */
+export interface Koffi {
+  load(path: null): {
+    func(
+      name: string,
+      result: string,
+      parameters: readonly string[],
+    ): (...parameters: never) => unknown;
+  };
+  readonly address: (buffer: ArrayBufferLike) => bigint;
+  readonly view: Libc["view"];
+  readonly errno: Libc["errno"];
+  readonly node: { readonly poll: Libc["poll"] };
+}
 
 /**
  * Every function of the C library that is called, and nothing else is. Pointers go in as numbers: user
@@ -10,11 +31,14 @@ type Koffi = typeof koffiModule;
  * costs 150 ns less per call than a Buffer or a BigInt does.
  */
 export interface Libc {
-  readonly koffi: Koffi;
+  /** Polls `fd`, which must be open, pollable and not polled yet: koffi ends the process otherwise. */
+  readonly poll: (fd: number, events: { readonly readable: boolean }, onPoll: OnPoll) => PollHandle;
+  /** The memory at `address`, without a copy. */
+  readonly view: (address: bigint, size: number) => ArrayBuffer;
   /** Errno of the last call; nothing may stand between that call and this one. */
-  errno(): number;
+  readonly errno: () => number;
   /** Address of a buffer's first byte. */
-  addressOf(buffer: ArrayBufferLike): number;
+  readonly addressOf: (buffer: ArrayBufferLike) => number;
 
   close(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
@@ -80,9 +104,10 @@ export interface Machine {
   readonly arch: string;
 }
 
-/** Loads koffi. A function of its own, so that tests can fail it. */
+/** Loads koffi. A parameter so that tests can fail it. */
 export type LoadKoffi = () => Koffi;
 
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- native module, typed by hand above
 const requireKoffi: LoadKoffi = () => createRequire(import.meta.url)("koffi") as Koffi;
 
 /** @throws VfmigError `ERR_VFMIG_NATIVE_UNAVAILABLE` */
@@ -108,11 +133,14 @@ function declare(koffi: Koffi): Libc {
     name,
     library.func(name, result, parameters),
   ]);
-  return Object.assign(Object.fromEntries(functions), {
-    koffi,
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- PROTOTYPES is where these types come true
+  return {
+    ...Object.fromEntries(functions),
+    poll: koffi.node.poll,
+    view: koffi.view,
     errno: koffi.errno,
     addressOf: (buffer: ArrayBufferLike) => Number(koffi.address(buffer)),
-  }) as Libc;
+  } as Libc;
 }
 
 function unavailable(why: string, cause?: unknown): VfmigError {

@@ -13,13 +13,15 @@ class LinuxMapping implements MappedMemory {
   readonly fdOffset: bigint;
   readonly #libc: Libc;
   readonly #size: number;
+  readonly #buffer: ArrayBuffer;
   #mapped = true;
 
   constructor(libc: Libc, at: number, size: number, fd: number, fdOffset: bigint) {
     this.#libc = libc;
     this.#size = size;
     this.address = BigInt(at);
-    this.bytes = new Uint8Array(libc.koffi.view(this.address, size));
+    this.#buffer = libc.view(this.address, size);
+    this.bytes = new Uint8Array(this.#buffer);
     this.fd = fd;
     this.fdOffset = fdOffset;
   }
@@ -29,7 +31,7 @@ class LinuxMapping implements MappedMemory {
     this.#mapped = false;
     // Moves the memory to a buffer that nobody holds, without copying: views held elsewhere get length 0
     // instead of pointing at what is mapped there next.
-    (this.bytes.buffer as ArrayBuffer).transfer();
+    this.#buffer.transfer();
     const failed = this.#libc.munmap(Number(this.address), this.#size) < 0;
     const errno = failed ? this.#libc.errno() : 0;
     this.#libc.close(this.fd);

@@ -53,11 +53,13 @@ function takeFds(message: Message, fds: number[]): void {
   while (at + abi.CMSGHDR.data <= end) {
     const length = control.getUint32(at + abi.CMSGHDR.length, true);
     if (length < abi.CMSGHDR.data || at + length > end) return;
-    const rights =
+    if (
       control.getInt32(at + abi.CMSGHDR.level, true) === abi.SOL_SOCKET &&
-      control.getInt32(at + abi.CMSGHDR.type, true) === abi.SCM_RIGHTS;
-    for (let fd = at + abi.CMSGHDR.data; rights && fd + 4 <= at + length; fd += 4) {
-      fds.push(control.getInt32(fd, true));
+      control.getInt32(at + abi.CMSGHDR.type, true) === abi.SCM_RIGHTS
+    ) {
+      for (let fd = at + abi.CMSGHDR.data; fd + 4 <= at + length; fd += 4) {
+        fds.push(control.getInt32(fd, true));
+      }
     }
     at += Math.ceil(length / 8) * 8;
   }

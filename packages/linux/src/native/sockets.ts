@@ -64,7 +64,8 @@ export function createSockets(libc: Libc): SocketCalls {
         if (peer >= 0) return peer;
         const errno = libc.errno();
         if (errno === EAGAIN) return -1;
-        if (errno !== EINTR && errno !== ECONNABORTED) throw systemCallError("accept4", errno, { fd });
+        if (errno !== EINTR && errno !== ECONNABORTED)
+          throw systemCallError("accept4", errno, { fd });
       }
     },
     connect(path) {
@@ -74,7 +75,8 @@ export function createSockets(libc: Libc): SocketCalls {
       return fd;
     },
     shutdown(fd) {
-      if (libc.shutdown(fd, abi.SHUT_RDWR) < 0) throw systemCallError("shutdown", libc.errno(), { fd });
+      if (libc.shutdown(fd, abi.SHUT_RDWR) < 0)
+        throw systemCallError("shutdown", libc.errno(), { fd });
     },
     peerCredentials(fd): PeerCredentials {
       checkFd("getsockopt", fd);
@@ -83,7 +85,11 @@ export function createSockets(libc: Libc): SocketCalls {
       if (libc.getsockopt(fd, abi.SOL_SOCKET, abi.SO_PEERCRED, at, at + 64) < 0) {
         throw systemCallError("getsockopt", libc.errno(), { fd });
       }
-      return { pid: view.getInt32(0, true), uid: view.getUint32(4, true), gid: view.getUint32(8, true) };
+      return {
+        pid: view.getInt32(0, true),
+        uid: view.getUint32(4, true),
+        gid: view.getUint32(8, true),
+      };
     },
   };
 }

@@ -3,10 +3,8 @@ import { systemCallError } from "../system-call-error.ts";
 import { WatchTable, type OnWatchError } from "../watch-table.ts";
 import * as abi from "./abi.ts";
 import { duplicate } from "./files.ts";
-import type { Libc } from "./libc.ts";
+import type { Libc, PollHandle } from "./libc.ts";
 import { createScratch } from "./scratch.ts";
-
-type PollHandle = ReturnType<Libc["koffi"]["node"]["poll"]>;
 
 /**
  * A watch polls a duplicate of its own. So two watches of one descriptor cannot meet in the event loop,
@@ -28,11 +26,10 @@ class LinuxWatch implements Watch {
     this.#onReadable = onReadable;
     // The handle stops silently when it is collected. The loop holds this function, the function holds
     // the watch, and the watch holds the handle: together they live until `dispose`.
-    this.#handle = libc.koffi.node.poll(own, { readable: true }, this.#onPoll as () => void);
+    this.#handle = libc.poll(own, { readable: true }, this.#onPoll);
     table.add(this);
   }
 
-  // koffi passes (status, events); its types declare (events) only.
   readonly #onPoll = (status: number): void => {
     try {
       this.#onReadable();
@@ -43,7 +40,7 @@ class LinuxWatch implements Watch {
     }
     // The loop reports an error on the descriptor as a negative status and stops polling, although a
     // socket may well have bytes to read behind it.
-    if (status < 0) this.#handle?.start({ readable: true }, this.#onPoll as () => void);
+    if (status < 0) this.#handle?.start({ readable: true }, this.#onPoll);
   };
 
   [Symbol.dispose](): void {
