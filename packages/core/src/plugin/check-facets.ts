@@ -1,12 +1,14 @@
 import { VfmigError } from "../errors/vfmig-error.ts";
 import type { SubDriverDefinition } from "../sub-driver/definition.ts";
 import type { MigrationOps, SubDriver } from "../sub-driver/facets.ts";
-import { requiredArcs, undeclaredCapability } from "./capability-arcs.ts";
+import { declaredArcs, undeclaredCapability } from "./capability-arcs.ts";
 import type { MigrationCapability } from "./capability-arcs.ts";
 
 /** True where `owner` has a method of that name; reads it without taking it from its owner. */
-function gives(owner: object | undefined, name: string): boolean {
-  return owner !== undefined && typeof Reflect.get(owner, name) === "function";
+function gives(owner: object | null | undefined, name: string): boolean {
+  return (
+    typeof owner === "object" && owner !== null && typeof Reflect.get(owner, name) === "function"
+  );
 }
 
 /** Paths of what declared migration needs of the manifest itself. */
@@ -22,9 +24,9 @@ function missingInMigration(
   declared: readonly MigrationCapability[],
   ops: MigrationOps | undefined,
 ): readonly string[] {
-  if (ops === undefined) return ["migration"];
+  if (typeof ops !== "object" || ops === null) return ["migration"];
   const arcs: MigrationOps["arcs"] = ops.arcs ?? {};
-  const missing = requiredArcs(declared)
+  const missing = declaredArcs(declared)
     .filter((arc) => !gives(arcs, arc))
     .map((arc) => `migration.arcs["${arc}"]`);
   for (const name of ["save", "load", "size"] as const) {
