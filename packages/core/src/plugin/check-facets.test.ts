@@ -69,6 +69,11 @@ function without(owner: object, key: string): Record<string, unknown> {
   return Object.fromEntries(Object.entries(owner).filter(([name]) => name !== key));
 }
 
+/** Calls with what no typed caller could pass, as a plugin in plain JavaScript may. */
+function checkUntyped(manifest: unknown, sub: unknown): void {
+  Reflect.apply(checkFacets, undefined, [manifest, sub]);
+}
+
 function refusal(run: () => void): VfmigError {
   try {
     run();
@@ -99,16 +104,16 @@ describe("facets", () => {
     "that declare pre-copy without migration.%s are refused",
     (key) => {
       const set = SETS[2] ?? [];
-      const migration = without(migrationOps(set), key) as unknown as MigrationOps;
-      const error = refusal(() => checkFacets(definition(set), { ...complete(set), migration }));
+      const migration = without(migrationOps(set), key);
+      const error = refusal(() => checkUntyped(definition(set), { ...complete(set), migration }));
       expect(error.code).toBe("ERR_VFMIG_PLUGIN_FACET_MISSING");
       expect(error.details["missing"]).toEqual([`migration.${key}()`]);
     },
   );
 
   test.each(["migration", "describe", "close"])("that lack %s are refused", (key) => {
-    const sub = without(complete(["stop-copy"]), key) as unknown as SubDriver;
-    const error = refusal(() => checkFacets(definition(["stop-copy"]), sub));
+    const sub = without(complete(["stop-copy"]), key);
+    const error = refusal(() => checkUntyped(definition(["stop-copy"]), sub));
     expect(error.code).toBe("ERR_VFMIG_PLUGIN_FACET_MISSING");
     expect(error.message).toContain(key);
   });
@@ -116,8 +121,10 @@ describe("facets", () => {
   test.each(["state", "compare"])(
     "are not even asked for where a manifest declares migration without %s",
     (key) => {
-      const partial = without(definition(["stop-copy"]), key) as unknown as SubDriverDefinition;
-      expect(refusal(() => checkCapabilities(partial)).code).toBe("ERR_VFMIG_PLUGIN_FACET_MISSING");
+      const partial = without(definition(["stop-copy"]), key);
+      expect(refusal(() => checkUntyped(partial, undefined)).code).toBe(
+        "ERR_VFMIG_PLUGIN_FACET_MISSING",
+      );
     },
   );
 
@@ -174,16 +181,14 @@ describe("facets", () => {
   });
 
   test.each([undefined, null, 7, "x"])("cannot be %s", (nonsense) => {
-    const error = refusal(() =>
-      checkFacets(definition(undefined), nonsense as unknown as SubDriver),
-    );
+    const error = refusal(() => checkUntyped(definition(undefined), nonsense));
     expect(error.code).toBe("ERR_VFMIG_PLUGIN_FACET_MISSING");
     expect(error.message).toContain("attach()");
   });
 
   test("that are null count as not given", () => {
-    const sub = { ...complete(["stop-copy"]), migration: null } as unknown as SubDriver;
-    expect(refusal(() => checkFacets(definition(["stop-copy"]), sub)).details["missing"]).toEqual([
+    const sub = { ...complete(["stop-copy"]), migration: null };
+    expect(refusal(() => checkUntyped(definition(["stop-copy"]), sub)).details["missing"]).toEqual([
       "migration",
     ]);
   });
