@@ -1,1 +1,2 @@
-export {};
+export * from "./traffic/index.ts";
+export * from "./wire/index.ts";

@@ -1,5 +1,5 @@
 import { VfmigError } from "@vfmig/core";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readPcap } from "./pcap.ts";
 
@@ -32,6 +32,16 @@ function capture(format: Format, frames: readonly Uint8Array[]): Uint8Array {
 
 const formats = fc.record({ littleEndian: fc.boolean(), nanoseconds: fc.boolean() });
 const frameLists = fc.array(fc.uint8Array({ maxLength: 80 }), { maxLength: 6 });
+
+/** The frames, or none where the file is refused as it should be. */
+function framesOf(bytes: Uint8Array): Uint8Array[] {
+  try {
+    return readPcap(bytes).frames.map((frame) => frame.bytes);
+  } catch (error) {
+    if (!VfmigError.is(error)) throw error;
+    return [];
+  }
+}
 
 describe("readPcap", () => {
   it("gives back the frames of either byte order and either resolution", () => {
@@ -66,13 +76,10 @@ describe("readPcap", () => {
     fc.assert(
       fc.property(formats, fc.uint8Array({ maxLength: 200 }), (format, tail) => {
         const bytes = new Uint8Array([...capture(format, []), ...tail]);
-        try {
-          for (const frame of readPcap(bytes).frames) {
-            expect(frame.bytes.buffer).toBe(bytes.buffer);
-            expect(frame.bytes.length).toBeLessThanOrEqual(tail.length);
-          }
-        } catch (error) {
-          expect(VfmigError.is(error)).toBe(true);
+        const read = framesOf(bytes);
+        for (const frame of read) {
+          expect(frame.buffer).toBe(bytes.buffer);
+          expect(frame.length).toBeLessThanOrEqual(tail.length);
         }
       }),
     );

@@ -140,6 +140,6 @@ describe("Pacer", () => {
     expect(sent).toBeGreaterThanOrEqual(39);
     pacer.stop();
     clock.advance(10);
-    expect(clock.pending).toBe(0);
+    expect(clock.waiting).toBe(0);
   });
 });

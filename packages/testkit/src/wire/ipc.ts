@@ -1,0 +1,62 @@
+import { z } from "zod";
+import type { BlackoutWindow } from "../traffic/accounting.ts";
+import type { AcceptedEvent, MovedEvent, WireProgress, WireReport } from "./wire.ts";
+
+/** What a parent tells a wire process. Every command is answered by `done` or `failed` of its id. */
+export type WireCommand =
+  | {
+      readonly type: "open";
+      readonly id: number;
+      readonly ports: readonly { readonly name: string; readonly path: string }[];
+      /** Port that is connected first; default the first one. */
+      readonly connected?: string | undefined;
+      /** Path of the capture that is played. */
+      readonly capture: string;
+      readonly guestMac: string;
+    }
+  | { readonly type: "start"; readonly id: number; readonly rate: number }
+  | { readonly type: "stop"; readonly id: number }
+  | {
+      readonly type: "windows";
+      readonly id: number;
+      readonly windows: readonly BlackoutWindow[];
+    }
+  | { readonly type: "report"; readonly id: number };
+
+const portSchema = z.strictObject({ name: z.string(), path: z.string() });
+const windowSchema = z.strictObject({ fromMs: z.number(), toMs: z.number() });
+
+/** Checks a {@link WireCommand}. */
+export const wireCommandSchema: z.ZodType<WireCommand> = z.discriminatedUnion("type", [
+  z.strictObject({
+    type: z.literal("open"),
+    id: z.int(),
+    ports: z.array(portSchema).min(1),
+    connected: z.string().optional(),
+    capture: z.string(),
+    guestMac: z.string(),
+  }),
+  z.strictObject({ type: z.literal("start"), id: z.int(), rate: z.number() }),
+  z.strictObject({ type: z.literal("stop"), id: z.int() }),
+  z.strictObject({ type: z.literal("windows"), id: z.int(), windows: z.array(windowSchema) }),
+  z.strictObject({ type: z.literal("report"), id: z.int() }),
+]);
+
+/** An error on its way between processes; as `VfmigError.toJSON` gives it. */
+export interface WireProcessError {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What a wire process tells its parent. Times are `CLOCK_MONOTONIC` in milliseconds. */
+export type WireMessage =
+  | { readonly type: "done"; readonly id: number; readonly report?: WireReport | undefined }
+  | { readonly type: "failed"; readonly id: number; readonly error: WireProcessError }
+  | { readonly type: "progress"; readonly progress: WireProgress }
+  | { readonly type: "moved"; readonly event: MovedEvent }
+  | { readonly type: "accepted"; readonly event: AcceptedEvent }
+  | {
+      readonly type: "closed";
+      readonly port: string;
+      readonly error?: WireProcessError | undefined;
+    };

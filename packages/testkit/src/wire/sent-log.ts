@@ -1,0 +1,114 @@
+import type { BlackoutDrops, BlackoutWindow } from "../traffic/accounting.ts";
+import { SequenceRanges } from "../traffic/sequence-ranges.ts";
+import type { FrameVerdict } from "./port.ts";
+
+/** Frames of one port whose fate is still open, at most. */
+const OUTSTANDING = 65_536;
+/** Drops that are kept one by one; a run with more has lost its point. */
+const MAX_DROPS = 1_000_000;
+
+/** Frame numbers are 32 bits wide on the socket and start again after 2^32. */
+const ID_MASK = 0xffff_ffff;
+
+/**
+ * What was sent to one port and is not yet known to be handled: a ring by frame number. A pong says
+ * that everything before its ping was handled.
+ */
+export class OutstandingFrames {
+  readonly #flows = new Uint16Array(OUTSTANDING);
+  readonly #sequences = new Uint32Array(OUTSTANDING);
+  readonly #sentMs = new Float64Array(OUTSTANDING);
+  #next = 0;
+  #handled = 0;
+
+  /** Number of the next frame. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** True where the port is so far behind that its frames can no longer be told apart. */
+  get full(): boolean {
+    return this.#next - this.#handled >= OUTSTANDING;
+  }
+
+  /** Notes a frame under number {@link next}, and gives that number as it goes over the socket. */
+  add(flow: number, sequence: number, sentMs: number): number {
+    const slot = this.#next % OUTSTANDING;
+    this.#flows[slot] = flow;
+    this.#sequences[slot] = sequence;
+    this.#sentMs[slot] = sentMs;
+    this.#next++;
+    return (this.#next - 1) & ID_MASK;
+  }
+
+  /** All frames before number `next` have been handled. */
+  handledUpTo(next: number): void {
+    this.#handled = Math.max(this.#handled, Math.min(next, this.#next));
+  }
+
+  /** The frame with the 32-bit number `id`, or undefined where none such is outstanding. */
+  find(id: number): { flow: number; sequence: number; sentMs: number } | undefined {
+    const ahead = (id - (this.#handled & ID_MASK)) >>> 0;
+    if (ahead >= this.#next - this.#handled) return undefined;
+    const slot = (this.#handled + ahead) % OUTSTANDING;
+    return {
+      flow: this.#flows[slot] ?? 0,
+      sequence: this.#sequences[slot] ?? 0,
+      sentMs: this.#sentMs[slot] ?? 0,
+    };
+  }
+}
+
+interface Drop {
+  readonly flow: number;
+  readonly sequence: number;
+  readonly verdict: FrameVerdict;
+  /** From when it was on the wire until the device refused it. */
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface DropSummary {
+  readonly blackout: readonly BlackoutDrops[];
+  /** Frames per window, in the windows' order. */
+  readonly perWindow: readonly number[];
+  /** Frames that ports refused, by verdict, inside windows and outside. */
+  readonly byVerdict: Readonly<Partial<Record<FrameVerdict, number>>>;
+}
+
+/** Frames that devices refused. */
+export class DropLog {
+  readonly #drops: Drop[] = [];
+  readonly #byVerdict: Partial<Record<FrameVerdict, number>> = {};
+
+  get count(): number {
+    return this.#drops.length;
+  }
+
+  add(drop: Drop): void {
+    this.#byVerdict[drop.verdict] = (this.#byVerdict[drop.verdict] ?? 0) + 1;
+    if (this.#drops.length < MAX_DROPS) this.#drops.push(drop);
+  }
+
+  /**
+   * A drop belongs to a window where a stopped queue caused it, and the frame was on the wire or
+   * refused within the window: a stopped device may come to its last frames late.
+   */
+  summary(windows: readonly BlackoutWindow[]): DropSummary {
+    const flows = new Map<number, SequenceRanges>();
+    const perWindow = windows.map(() => 0);
+    for (const drop of this.#drops) {
+      if (drop.verdict !== "queue-disabled") continue;
+      const window = windows.findIndex(
+        ({ fromMs, toMs }) => drop.fromMs <= toMs && drop.toMs >= fromMs,
+      );
+      if (window < 0) continue;
+      perWindow[window] = (perWindow[window] ?? 0) + 1;
+      const ranges = flows.get(drop.flow) ?? new SequenceRanges();
+      flows.set(drop.flow, ranges);
+      ranges.add(drop.sequence);
+    }
+    const blackout = [...flows].map(([flow, ranges]) => ({ flow, ranges: ranges.ranges() }));
+    return { blackout, perWindow, byVerdict: { ...this.#byVerdict } };
+  }
+}
