@@ -34,6 +34,8 @@ export interface ScenarioContext<Options = unknown> {
   /** Frames a second that arrive on the wire. */
   readonly rate: number;
   readonly seed: number;
+  /** Where to keep the device-state stream of the last move, if a person wants to look at it. */
+  readonly saveStateTo?: string | undefined;
   readonly logger: Logger;
   progress(progress: ScenarioProgress): void;
   readonly signal: AbortSignal;
@@ -77,6 +79,8 @@ export interface ScenarioReport {
   readonly moves: readonly MoveReport[];
   readonly flows: readonly FlowReport[];
   readonly seconds: number;
+  /** What the driver of the first device said of itself while traffic ran. */
+  readonly driverStatus: Readonly<Record<string, unknown>>;
 }
 
 /** What `vfmig demo` runs against served devices; named in the configuration, never built in. */

@@ -1,0 +1,81 @@
+import { Option, type Command } from "commander";
+import { openHost, runScenario } from "@vfmig/host";
+import { systemClock } from "@vfmig/core";
+import { EXIT } from "../exit-codes.ts";
+import { demoJson } from "../output/demo-json.ts";
+import { demoText } from "../output/demo-text.ts";
+import { wholeNumber } from "../output/numbers.ts";
+import { terminalLogger } from "../output/terminal.ts";
+import type { CommandContext } from "../program.ts";
+
+interface DemoOptions {
+  readonly config: string;
+  readonly repeat: number;
+  readonly rate: number;
+  readonly seed: number;
+  readonly saveState?: string;
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  vfmig demo --config examples/demo/vfmig.config.ts
+  vfmig demo --repeat 100 --seed 7        move to and fro a hundred times, at times that the seed fixes
+  vfmig demo --repeat 0                   traffic only: the device is not moved
+  vfmig demo --json --save-state vf.bin   one JSON object on stdout; the device's last state in a file`;
+
+/** `vfmig demo`: serves the devices of a configuration and runs the scenario that it names. */
+export function demoCommand(program: Command, context: CommandContext): void {
+  program
+    .command("demo")
+    .description("Move a device between two processes while frames flow, and prove that none is lost.")
+    .option("-c, --config <path>", "configuration file, or the folder that holds it", ".")
+    .addOption(
+      new Option("--repeat <n>", "moves, to and fro")
+        .default(1)
+        .argParser(wholeNumber("--repeat", 0, 100_000)),
+    )
+    .addOption(
+      new Option("--rate <n>", "frames a second that arrive on the wire")
+        .default(5000)
+        .argParser(wholeNumber("--rate", 1, 1_000_000)),
+    )
+    .addOption(
+      new Option("--seed <n>", "fixes when the moves happen")
+        .default(1)
+        .argParser(wholeNumber("--seed", 0, 0xffff_ffff)),
+    )
+    .option("--save-state <path>", "keep the device state of the last move in this file")
+    .option("--json", "print one JSON object on stdout")
+    .option("-v, --verbose", "show what the layers log")
+    .addHelpText("after", EXAMPLES)
+    .action((options: DemoOptions) => demo(options, context));
+}
+
+async function demo(options: DemoOptions, { terminal, exit }: CommandContext): Promise<void> {
+  const interrupt = new AbortController();
+  const stop = (): void => interrupt.abort(new Error("interrupted"));
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  try {
+    const logger = terminalLogger(terminal, options.verbose ?? false);
+    terminal.progress(0, "opening the devices");
+    await using host = await openHost({ config: options.config, logger, clock: systemClock });
+    const report = await runScenario(host, {
+      moves: options.repeat,
+      rate: options.rate,
+      seed: options.seed,
+      saveStateTo: options.saveState,
+      signal: interrupt.signal,
+      progress: ({ fraction, text }) => terminal.progress(fraction, text),
+    });
+    terminal.clear();
+    const json = demoJson(host.devices, report, options);
+    terminal.result(options.json ? JSON.stringify(json) : demoText(json));
+    const { lost, duplicated, reordered, corrupted } = json.frames;
+    if (lost + duplicated + reordered + corrupted > 0) exit(EXIT.failed);
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+    terminal.clear();
+  }
+}

@@ -1,0 +1,32 @@
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { inspectState, renderState, VfmigError } from "@vfmig/core";
+import type { CommandContext } from "../program.ts";
+
+/** `vfmig state inspect`: what a device-state stream holds, without its plugin. */
+export function stateCommand(program: Command, { terminal }: CommandContext): void {
+  const state = program.command("state").description("Look into the state of a device.");
+  state
+    .command("inspect")
+    .description("Print every record of a device-state file; needs no plugin and no device.")
+    .argument("<file>", "a stream, such as demo --save-state keeps")
+    .option("--json", "print one JSON object on stdout")
+    .action(async (file: string, options: { readonly json?: boolean }) => {
+      const tree = inspectState(await bytesOf(file));
+      terminal.result(
+        options.json ? JSON.stringify({ schemaVersion: 1, ...tree }) : renderState(tree),
+      );
+    });
+}
+
+async function bytesOf(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new VfmigError(
+      "ERR_VFMIG_CLI_FILE",
+      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}. Check the path.`,
+      { layer: "cli", details: { file }, cause: error },
+    );
+  }
+}

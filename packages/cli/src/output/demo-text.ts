@@ -1,0 +1,100 @@
+import type { DemoJson } from "./demo-json.ts";
+import { percentile, readable } from "./numbers.ts";
+import { table } from "./table.ts";
+
+/** What a person wants to know after a demo. */
+export function demoText(report: DemoJson): string {
+  const parts = [driverText(report)];
+  if (report.moves > 0) parts.push(moveText(report));
+  parts.push(flowText(report), verdict(report));
+  return parts.join("\n\n");
+}
+
+function driverText({ driver, base, trapped }: DemoJson): string {
+  const rows = [
+    ["driver", `${driver.name} ${driver.version}`],
+    ["base", `${base.name} ${base.version}`],
+    ["integrity", driver.integrity ?? "none: the device runs on its base alone"],
+    ["privileges", driver.privileges.length > 0 ? driver.privileges.join("; ") : "none"],
+    ["trapped", describeTrapped(trapped)],
+  ];
+  return `What drove the device\n${table(rows)}`;
+}
+
+function describeTrapped(trapped: unknown): string {
+  if (!Array.isArray(trapped) || trapped.length === 0) return "nothing";
+  return trapped.map((range) => String(range)).join(", ");
+}
+
+function moveText({ migration, moves }: DemoJson): string {
+  const spread = (values: readonly number[], digits: number): string[] => [
+    readable(percentile(values, 0.5), digits),
+    readable(percentile(values, 0.99), digits),
+    readable(Math.max(...values), digits),
+  ];
+  const withFrames = migration.framesDuringBlackout.filter((count) => count > 0).length;
+  const rows = [
+    ["", "median", "p99", "largest"],
+    ["stop to run, ms", ...spread(migration.stopToRunMs, 2)],
+    ["state, bytes", ...spread(migration.stateBytes, 0)],
+    ["dirty pages", ...spread(migration.dirtyPages, 0)],
+    ["frames while stopped", ...spread(migration.framesDuringBlackout, 0)],
+  ];
+  return `${readable(moves)} ${moves === 1 ? "move" : "moves"}, ${readable(withFrames)} with frames while stopped\n${table(rows)}\n${phaseText(migration.phases)}\n${indexText(migration.ringIndices)}`;
+}
+
+function phaseText(phases: DemoJson["migration"]["phases"]): string {
+  const names = Object.keys(phases[0] ?? {});
+  const parts = names.map(
+    (name) =>
+      `${name} ${readable(
+        percentile(
+          phases.map((phase) => phase[name] ?? 0),
+          0.5,
+        ),
+        2,
+      )}`,
+  );
+  return `  of which, median ms: ${parts.join(", ")}`;
+}
+
+function indexText(moves: DemoJson["migration"]["ringIndices"]): string {
+  const lines: string[] = [];
+  for (const half of ["tx", "rx"] as const) {
+    const values = moves.flatMap((rings) => rings.map((ring) => ring[half]));
+    if (values.length === 0) continue;
+    const distinct = new Set(values).size;
+    lines.push(
+      `  ${half} index at the stop: ${Math.min(...values)} to ${Math.max(...values)}, ${distinct} different`,
+    );
+  }
+  return lines.join("\n");
+}
+
+function flowText({ flows }: DemoJson): string {
+  const rows = [
+    ["direction", "flow", "sent", "delivered", "blackout", "lost", "dup", "reord", "corrupt"],
+    ...flows.map((flow) => [
+      flow.direction === "toGuest" ? "to guest" : "from guest",
+      flow.flow,
+      ...[
+        flow.sent,
+        flow.delivered,
+        flow.duringBlackout,
+        flow.lost,
+        flow.duplicated,
+        flow.reordered,
+        flow.corrupted,
+      ].map((count) => readable(count)),
+    ]),
+  ];
+  return `Frames: sent = delivered + blackout + lost\n${table(rows)}`;
+}
+
+function verdict({ frames }: DemoJson): string {
+  const bad = frames.lost + frames.duplicated + frames.reordered + frames.corrupted;
+  if (bad === 0) {
+    return `${readable(frames.toGuest)} frames to the guest and ${readable(frames.fromGuest)} from it: none lost, duplicated, reordered or corrupted.`;
+  }
+  return `FAILED: ${frames.lost} lost, ${frames.duplicated} duplicated, ${frames.reordered} reordered, ${frames.corrupted} corrupted.`;
+}

@@ -1,0 +1,67 @@
+import { createRequire } from "node:module";
+import { Command, CommanderError } from "commander";
+import { VfmigError } from "@vfmig/core";
+import { configCommand } from "./commands/config.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { pluginCommand } from "./commands/plugin.ts";
+import { stateCommand } from "./commands/state.ts";
+import { EXIT, exitCodeFor } from "./exit-codes.ts";
+import { createTerminal, type Terminal } from "./output/terminal.ts";
+
+/** What every command gets. */
+export interface CommandContext {
+  readonly terminal: Terminal;
+  /** Sets the exit code of the run. */
+  exit(code: number): void;
+}
+
+const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
+
+const HELP_AFTER = `
+Exit codes: 0 ok, 1 a check failed, 2 usage, 3 configuration, 4 environment, 5 device.
+Results go to stdout, everything else to stderr; every command takes --json.`;
+
+/**
+ * Runs one command line.
+ * @param words what follows the program's name
+ * @returns the exit code
+ */
+export async function runCli(words: readonly string[]): Promise<number> {
+  const terminal = createTerminal();
+  let code: number = EXIT.ok;
+  const context: CommandContext = { terminal, exit: (value) => (code = value) };
+  const program = new Command("vfmig")
+    .description("Live migration for passed-through NIC virtual functions, in user space.")
+    .version(version)
+    .addHelpText("after", HELP_AFTER)
+    .exitOverride()
+    .configureOutput({ writeErr: (text) => terminal.note(text.trimEnd()) });
+  for (const add of [demoCommand, configCommand, pluginCommand, stateCommand]) add(program, context);
+  try {
+    await program.parseAsync(words, { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    report(terminal, error, words.includes("--json"));
+    return exitCodeFor(error);
+  }
+}
+
+function report(terminal: Terminal, error: unknown, json: boolean): void {
+  if (json) {
+    const plain = VfmigError.is(error)
+      ? { code: error.code, layer: error.layer, message: error.message, details: error.details }
+      : { code: null, layer: null, message: String(error) };
+    terminal.result(JSON.stringify({ schemaVersion: 1, error: plain }, bigintsAsText));
+  }
+  if (!VfmigError.is(error)) {
+    terminal.note(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    terminal.note("This is a fault in vfmig; please report it with the lines above.");
+    return;
+  }
+  terminal.note(`${error.code} (${error.layer}): ${error.message}`);
+}
+
+function bigintsAsText(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? value.toString() : value;
+}

@@ -1,0 +1,199 @@
+import { fork, type ChildProcess } from "node:child_process";
+import {
+  VfmigError,
+  type Clock,
+  type DeviceDescription,
+  type DeviceIdentity,
+  type Incompatibility,
+  type Logger,
+  type ServedDevice,
+  type Timer,
+} from "@vfmig/core";
+import type {
+  DeviceMessage,
+  DeviceStart,
+  HostAnswers,
+  HostMessage,
+  HostRequest,
+} from "./protocol.ts";
+import { fromWireError } from "./wire-error.ts";
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: Timer;
+}
+
+export interface DeviceProcessOptions {
+  readonly start: DeviceStart;
+  /** File that the process runs; the host's own `device-process/main`. */
+  readonly main: URL;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Milliseconds that the device may take to open, and to answer one question. */
+  readonly openLimitMs?: number;
+  readonly answerLimitMs?: number;
+}
+
+/** A device in a process of its own, seen from the host. */
+export class DeviceProcess implements ServedDevice, AsyncDisposable {
+  readonly name: string;
+  readonly #child: ChildProcess;
+  readonly #options: DeviceProcessOptions;
+  readonly #pending = new Map<number, Pending>();
+  readonly #exited: Promise<void>;
+  #nextId = 1;
+  #ready: { identity: DeviceIdentity; socketPath: string } | undefined;
+  #opened: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  #end: string | undefined;
+  #stopping = false;
+
+  private constructor(options: DeviceProcessOptions) {
+    this.#options = options;
+    this.name = options.start.device;
+    this.#child = fork(options.main, [JSON.stringify(options.start)], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      serialization: "json",
+    });
+    this.#exited = new Promise((resolve) => {
+      this.#child.once("exit", (code, signal) => {
+        this.#ended(signal === null ? `exited with ${String(code)}` : `was ended by ${signal}`);
+        resolve();
+      });
+    });
+    this.#child.on("error", (error) => this.#ended(`could not be started: ${error.message}`));
+    this.#child.on("message", (message) => this.#receive(message as DeviceMessage));
+  }
+
+  /**
+   * Starts the process and waits until its device is served.
+   * @throws VfmigError whatever opening the device threw in its process, or
+   * `ERR_VFMIG_HOST_DEVICE_PROCESS` if the process ended or took too long
+   */
+  static async open(options: DeviceProcessOptions): Promise<DeviceProcess> {
+    const device = new DeviceProcess(options);
+    const limit = options.openLimitMs ?? 30_000;
+    let timer: Timer | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        device.#opened = { resolve, reject };
+        timer = options.clock.after(limit, () =>
+          reject(device.#fault(`did not open its device within ${limit} ms`)),
+        );
+      });
+      return device;
+    } catch (error) {
+      device.#stopping = true;
+      device.#child.kill("SIGKILL");
+      throw error;
+    } finally {
+      timer?.cancel();
+    }
+  }
+
+  get identity(): DeviceIdentity {
+    return this.#served().identity;
+  }
+
+  get socketPath(): string {
+    return this.#served().socketPath;
+  }
+
+  /** Operating system's number of the process, for people and metrics. */
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  describe(): Promise<DeviceDescription> {
+    return this.#ask({ ask: "describe" });
+  }
+
+  compare(source: DeviceDescription): Promise<readonly Incompatibility[]> {
+    return this.#ask({ ask: "compare", source });
+  }
+
+  status(): Promise<Readonly<Record<string, unknown>>> {
+    return this.#ask({ ask: "status" });
+  }
+
+  /** Asks the process to close its device, and ends it if it does not within two seconds. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#end !== undefined) return;
+    this.#stopping = true;
+    const timer = this.#options.clock.after(2000, () => this.#child.kill("SIGKILL"));
+    try {
+      await this.#ask({ ask: "stop" }).catch(() => this.#child.kill("SIGKILL"));
+      await this.#exited;
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #served(): { identity: DeviceIdentity; socketPath: string } {
+    if (this.#ready === undefined) throw this.#fault("has not opened its device");
+    return this.#ready;
+  }
+
+  #ask<Request extends HostRequest>(request: Request): Promise<HostAnswers[Request["ask"]]> {
+    if (this.#end !== undefined) return Promise.reject(this.#fault(this.#end));
+    const id = this.#nextId++;
+    const limit = this.#options.answerLimitMs ?? 15_000;
+    return new Promise<unknown>((resolve, reject) => {
+      const timer = this.#options.clock.after(limit, () => {
+        this.#pending.delete(id);
+        reject(this.#fault(`did not answer "${request.ask}" within ${limit} ms`));
+      });
+      this.#pending.set(id, { resolve, reject, timer });
+      const message: HostMessage = { ...request, id };
+      this.#child.send(message);
+    }) as Promise<HostAnswers[Request["ask"]]>;
+  }
+
+  #receive(message: DeviceMessage): void {
+    switch (message.say) {
+      case "ready":
+        this.#ready = message;
+        this.#opened?.resolve();
+        break;
+      case "failed":
+        this.#opened?.reject(fromWireError(message.error, this.name));
+        break;
+      case "log":
+        this.#options.logger[message.level](message.message, {
+          ...message.details,
+          device: this.name,
+        });
+        break;
+      case "answer":
+        this.#settle(message.id)?.resolve(message.value);
+        break;
+      case "refusal":
+        this.#settle(message.id)?.reject(fromWireError(message.error, this.name));
+        break;
+    }
+  }
+
+  #settle(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    pending?.timer.cancel();
+    return pending;
+  }
+
+  #ended(how: string): void {
+    if (this.#end !== undefined) return;
+    this.#end = how;
+    if (!this.#stopping) this.#options.logger.error(`device process ${how}`, { device: this.name });
+    const error = this.#fault(how);
+    this.#opened?.reject(error);
+    for (const id of this.#pending.keys()) this.#settle(id)?.reject(error);
+  }
+
+  #fault(how: string): VfmigError {
+    return new VfmigError(
+      "ERR_VFMIG_HOST_DEVICE_PROCESS",
+      `The process of device "${this.name}" ${how}. Its guest has lost this device and no other; the log above says what happened before.`,
+      { layer: "host", details: { device: this.name, pid: this.#child.pid } },
+    );
+  }
+}

@@ -1,0 +1,49 @@
+import type { DeviceDescription, DeviceIdentity, Incompatibility } from "@vfmig/core";
+
+/** What the host asks of a device's process; answered in the order of arrival. */
+export type HostRequest =
+  | { readonly ask: "describe" }
+  | { readonly ask: "compare"; readonly source: DeviceDescription }
+  | { readonly ask: "status" }
+  | { readonly ask: "stop" };
+
+/** The answer to each request. */
+export interface HostAnswers {
+  readonly describe: DeviceDescription;
+  readonly compare: readonly Incompatibility[];
+  readonly status: Readonly<Record<string, unknown>>;
+  readonly stop: null;
+}
+
+export type HostMessage = HostRequest & { readonly id: number };
+
+/** An error as it crosses between processes. */
+export interface WireError {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly layer?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** What a device's process says to the host. */
+export type DeviceMessage =
+  | { readonly say: "ready"; readonly identity: DeviceIdentity; readonly socketPath: string }
+  | { readonly say: "failed"; readonly error: WireError }
+  | { readonly say: "answer"; readonly id: number; readonly value: unknown }
+  | { readonly say: "refusal"; readonly id: number; readonly error: WireError }
+  | {
+      readonly say: "log";
+      readonly level: LogLevel;
+      readonly message: string;
+      readonly details?: Readonly<Record<string, unknown>>;
+    };
+
+/** How a device's process is started; passed as one JSON argument. */
+export interface DeviceStart {
+  readonly configFile: string;
+  readonly device: string;
+  readonly runtimeFolder: string;
+}

@@ -1,0 +1,64 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadConfig, type Clock, type LoadedConfig, type Logger } from "@vfmig/core";
+import { DeviceProcess } from "./device-process/device-process.ts";
+
+export interface HostOptions {
+  /** Configuration file, or the folder that holds it. */
+  readonly config: string;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Served devices, each in its own process; ends them all when it is disposed. */
+export interface Host extends AsyncDisposable {
+  readonly loaded: LoadedConfig;
+  /** In the configuration's order. */
+  readonly devices: readonly DeviceProcess[];
+  /** Folder of this run's sockets. */
+  readonly runtimeFolder: string;
+  readonly logger: Logger;
+}
+
+/**
+ * Serves every device of a configuration. If one cannot be opened, those that were are closed again.
+ *
+ * @example
+ * ```ts
+ * import { silentLogger, systemClock } from "@vfmig/core";
+ * import { openHost } from "@vfmig/host";
+ *
+ * await using host = await openHost({ config: ".", logger: silentLogger, clock: systemClock });
+ * for (const device of host.devices) console.log(device.name, device.socketPath);
+ * ```
+ *
+ * @throws VfmigError of the configuration, or what opening a device threw in its process
+ */
+export async function openHost(options: HostOptions): Promise<Host> {
+  const { logger, clock } = options;
+  const loaded = await loadConfig(options.config);
+  const runtimeFolder = await mkdtemp(join(tmpdir(), "vfmig-"));
+  const main = new URL("./device-process/main.js", import.meta.url);
+  const started = await Promise.allSettled(
+    loaded.config.devices.map(({ name }) =>
+      DeviceProcess.open({
+        start: { configFile: loaded.file, device: name, runtimeFolder },
+        main,
+        clock,
+        logger,
+      }),
+    ),
+  );
+  const devices = started.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  const close = async (): Promise<void> => {
+    await Promise.allSettled(devices.map((device) => device[Symbol.asyncDispose]()));
+    await rm(runtimeFolder, { recursive: true, force: true });
+  };
+  const failed = started.find((result) => result.status === "rejected");
+  if (failed !== undefined) {
+    await close();
+    throw failed.reason;
+  }
+  return { loaded, devices, runtimeFolder, logger, [Symbol.asyncDispose]: close };
+}

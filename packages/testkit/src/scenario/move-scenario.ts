@@ -1,0 +1,209 @@
+import { dirname, join, resolve } from "node:path";
+import { readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
+import {
+  defineScenario,
+  VfmigError,
+  type MoveReport,
+  type ScenarioContext,
+  type ScenarioDefinition,
+  type ScenarioReport,
+  type ServedDevice,
+} from "@vfmig/core";
+import { z } from "zod";
+import { accountFlows, planTraffic, readPcap, type BlackoutWindow } from "../traffic/index.ts";
+import type { MoveOutcome } from "../vmm/move.ts";
+import { startGuestProcess, type GuestProcess } from "../vmm/start-guest-process.ts";
+import { startWireProcess } from "../wire/start-wire-process.ts";
+import { AcceptedFrames } from "./accepted-frames.ts";
+import { seededRandom } from "./random.ts";
+import { Trouble } from "./trouble.ts";
+
+const optionsSchema = z.strictObject({
+  /** Capture that is played, relative to the configuration's folder. */
+  capture: z.string().min(1),
+  /** The host of the capture that the guest plays; every other host is on the wire. */
+  guestMac: z.string(),
+  ramMiB: z.int().min(8).max(4096).default(32),
+  queuePairs: z.int().min(1).max(16).default(4),
+  /** Traffic before the first move and after the last, and without any move; milliseconds. */
+  settleMs: z.int().min(0).max(3_600_000).default(500),
+});
+
+const ringIndicesSchema = z.array(
+  z.object({ queue: z.int(), tx: z.int(), rx: z.int() }),
+);
+
+type MoveOptions = z.infer<typeof optionsSchema>;
+type Context = ScenarioContext<MoveOptions>;
+
+/** Between two moves, in milliseconds: several rings' worth of frames, and never the same twice. */
+const BETWEEN_MS = { least: 60, spread: 200 };
+/** Traffic without a move, in milliseconds. */
+const TRAFFIC_ONLY_MS = 2000;
+/** How long the last frames may take through sockets and rings, in milliseconds. */
+const DRAIN_MS = 300;
+
+/**
+ * A guest under traffic is moved between the first two devices, to and fro, and every frame is counted.
+ */
+const moveScenario: ScenarioDefinition<MoveOptions> = defineScenario({
+  name: "move",
+  options: optionsSchema,
+  run,
+});
+
+export default moveScenario;
+
+async function run(context: Context): Promise<ScenarioReport> {
+  const [first, second] = twoDevices(context);
+  const { guestMac } = context.options;
+  const capture = resolve(context.folder, context.options.capture);
+  const plan = planTraffic(readPcap(readFileSync(capture)), guestMac);
+  const accepted = new AcceptedFrames();
+  const trouble = new Trouble();
+  await using wire = await startWireProcess({
+    ports: [first, second].map((device) => ({ name: device.name, path: wirePath(device) })),
+    capture,
+    guestMac,
+    onAccepted: (event) => accepted.note(event),
+    onClosed: (port, reason) => trouble.note(`the wire's port "${port}" closed: ${reason ?? ""}`),
+    onDeath: (error) => trouble.note(error.message),
+  });
+  await using guest = startGuestProcess((message) => trouble.note(message));
+  context.progress({ fraction: 0, text: "the guest's driver probes its device" });
+  await guest.ask({
+    do: "open",
+    machines: [first, second].map(({ name, socketPath }) => ({ name, socketPath })),
+    ramBytes: context.options.ramMiB * 2 ** 20,
+    queuePairs: context.options.queuePairs,
+    capture,
+    guestMac,
+  });
+
+  const began = performance.now();
+  await wire.start(context.rate);
+  await guest.ask({
+    do: "start",
+    rate: (context.rate * plan.fromGuest.length) / plan.toGuest.length,
+  });
+  const moves = await moveAll(context, [first, second], guest, accepted, trouble);
+  const driverStatus = await first.status();
+  await guest.ask({ do: "stop" });
+  await wire.stop();
+  await pause(DRAIN_MS);
+  trouble.check();
+
+  await wire.setWindows(moves.map(({ window }) => window));
+  const onWire = await wire.report();
+  const inGuest = await guest.ask({ do: "report" });
+  const seconds = (performance.now() - began) / 1000;
+  return {
+    moves: moves.map(({ report }, move) => ({
+      ...report,
+      framesDuringBlackout: onWire.perWindow[move] ?? 0,
+    })),
+    flows: [
+      ...accountFlows({
+        direction: "toGuest",
+        names: plan.flows,
+        sent: onWire.sentFlows,
+        received: inGuest.received,
+        blackout: onWire.blackout,
+      }),
+      ...accountFlows({
+        direction: "fromGuest",
+        names: plan.flows,
+        sent: inGuest.sent,
+        received: onWire.fromGuest,
+      }),
+    ],
+    seconds,
+    driverStatus,
+  };
+}
+
+interface Move {
+  readonly window: BlackoutWindow;
+  readonly report: Omit<MoveReport, "framesDuringBlackout">;
+}
+
+async function moveAll(
+  context: Context,
+  [first, second]: readonly [ServedDevice, ServedDevice],
+  guest: GuestProcess,
+  accepted: AcceptedFrames,
+  trouble: Trouble,
+): Promise<Move[]> {
+  const { signal } = context;
+  const random = seededRandom(context.seed);
+  const moves: Move[] = [];
+  context.progress({ fraction: 0.02, text: "frames flow" });
+  const idle = context.moves === 0 ? TRAFFIC_ONLY_MS : context.options.settleMs;
+  await pause(idle, undefined, { signal });
+  for (let move = 0; move < context.moves; move += 1) {
+    await pause(BETWEEN_MS.least + random() * BETWEEN_MS.spread, undefined, { signal });
+    trouble.check();
+    const [source, target] = move % 2 === 0 ? [first, second] : [second, first];
+    context.progress({
+      fraction: (move + 0.5) / (context.moves + 1),
+      text: `move ${move + 1} of ${context.moves}: ${source.name} to ${target.name}`,
+    });
+    await askTarget(source, target);
+    const saveStateTo = move === context.moves - 1 ? context.saveStateTo : undefined;
+    const outcome = await guest.ask({ do: "move", to: target.name, saveStateTo });
+    const acceptedAt = await accepted.firstAfter(target.name, outcome.stopRequested, signal);
+    moves.push({
+      window: { fromMs: outcome.stopRequested, toMs: acceptedAt },
+      report: await moveReport(source, target, outcome, acceptedAt),
+    });
+  }
+  if (context.moves > 0) await pause(context.options.settleMs, undefined, { signal });
+  return moves;
+}
+
+async function moveReport(
+  source: ServedDevice,
+  target: ServedDevice,
+  outcome: MoveOutcome,
+  acceptedAt: number,
+): Promise<Move["report"]> {
+  const { ringIndices } = await source.status();
+  return {
+    from: source.name,
+    to: target.name,
+    stopToRunMs: acceptedAt - outcome.stopRequested,
+    phases: { ...outcome.phases, firstFrame: acceptedAt - outcome.resumed },
+    stateBytes: outcome.stateBytes,
+    dirtyPages: outcome.dirtyPages,
+    copiedPages: outcome.copiedPages,
+    ringIndices: ringIndicesSchema.parse(ringIndices ?? []),
+  };
+}
+
+/** Asks the target's plugin before anything of the source stops. */
+async function askTarget(source: ServedDevice, target: ServedDevice): Promise<void> {
+  const reasons = await target.compare(await source.describe());
+  if (reasons.length === 0) return;
+  const list = reasons.map(({ field, reason }) => `${field}: ${reason}`).join("; ");
+  throw new VfmigError(
+    "ERR_VFMIG_TESTKIT_INCOMPATIBLE",
+    `Device "${target.name}" cannot take what the guest uses on "${source.name}": ${list}. Nothing was stopped, and the guest keeps its device.`,
+    { layer: "testkit", details: { source: source.name, target: target.name, reasons } },
+  );
+}
+
+function twoDevices({ devices }: Context): readonly [ServedDevice, ServedDevice] {
+  const [first, second] = devices;
+  if (first !== undefined && second !== undefined) return [first, second];
+  throw new VfmigError(
+    "ERR_VFMIG_TESTKIT_NOT_MOVABLE",
+    `The scenario moves a guest between two devices, and the configuration has ${devices.length}. Add a second one.`,
+    { layer: "testkit", details: { devices: devices.map(({ name }) => name) } },
+  );
+}
+
+/** Where a model's port listens: beside its device's own socket. */
+function wirePath(device: ServedDevice): string {
+  return join(dirname(device.socketPath), `${device.name}.wire`);
+}

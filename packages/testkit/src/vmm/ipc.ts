@@ -1,0 +1,54 @@
+import type { LedgerSnapshot, SentFlow } from "../traffic/index.ts";
+import type { MoveOutcome } from "./move.ts";
+
+/** A device of a host, as a guest's VMM reaches it. */
+export interface MachineAddress {
+  readonly name: string;
+  /** Unix socket on which the device speaks vfio-user. */
+  readonly socketPath: string;
+}
+
+/** What the scenario tells a guest's process; answered one by one. */
+export type GuestCommand =
+  | {
+      readonly do: "open";
+      /** The first one is where the guest boots. */
+      readonly machines: readonly MachineAddress[];
+      readonly ramBytes: number;
+      readonly queuePairs: number;
+      readonly capture: string;
+      readonly guestMac: string;
+    }
+  | { readonly do: "start"; readonly rate: number }
+  | { readonly do: "move"; readonly to: string; readonly saveStateTo?: string | undefined }
+  | { readonly do: "stop" }
+  | { readonly do: "report" }
+  | { readonly do: "close" };
+
+export interface GuestReport {
+  readonly sent: readonly SentFlow[];
+  readonly received: LedgerSnapshot;
+}
+
+export interface GuestAnswers {
+  readonly open: null;
+  readonly start: null;
+  readonly move: MoveOutcome;
+  readonly stop: null;
+  readonly report: GuestReport;
+  readonly close: null;
+}
+
+export type GuestMessage = GuestCommand & { readonly id: number };
+
+/** What a guest's process says. `fault` comes unasked: the guest's driver met what no sound device does. */
+export type GuestSaying =
+  | { readonly say: "answer"; readonly id: number; readonly value: unknown }
+  | {
+      readonly say: "refusal";
+      readonly id: number;
+      readonly code: string | undefined;
+      readonly layer: string | undefined;
+      readonly message: string;
+    }
+  | { readonly say: "fault"; readonly message: string };

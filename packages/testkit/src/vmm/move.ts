@@ -1,0 +1,177 @@
+import {
+  VfmigError,
+  type Clock,
+  type DmaLoggingFacet,
+  type MigrationFacet,
+  type VfioDevice,
+} from "@vfmig/core";
+import { addPages, copyPages, copyWhileRunning, countPages } from "./page-copy.ts";
+import type { VirtualSlot } from "./virtual-slot.ts";
+
+const PAGE = 4096;
+const CHUNK = 64 * 1024;
+
+/** A device that one host serves, with the memory that this guest would have on that host. */
+export interface Machine {
+  readonly name: string;
+  readonly device: VfioDevice;
+  readonly ram: Uint8Array;
+}
+
+/** The guest as its VMM sees it: processors that can stand still, and memory. */
+export interface MovableGuest {
+  /** The processors stand still: no instruction of the guest runs until {@link MovableGuest.resume}. */
+  pause(): void;
+  resume(): void;
+  /** Page numbers, from the start of the memory, that the guest wrote since the last call. */
+  takeWrittenPages(): Iterable<number>;
+  /** From now on the guest's memory is `ram`. */
+  useMemory(ram: Uint8Array): void;
+}
+
+export interface MoveOptions {
+  readonly slot: VirtualSlot;
+  readonly source: Machine;
+  readonly target: Machine;
+  readonly guest: MovableGuest;
+  /** IOVA of the first byte of memory. */
+  readonly ramIova: bigint;
+  readonly clock: Clock;
+  /** Receives the device-state stream, for people who want to keep it. */
+  readonly onState?: (chunk: Uint8Array) => void;
+}
+
+/** What a move did and when; times are of {@link Clock.now}, in milliseconds. */
+export interface MoveOutcome {
+  readonly stopRequested: number;
+  readonly resumed: number;
+  /** Lengths of the steps between the two, in milliseconds. */
+  readonly phases: Readonly<Record<"stop" | "memory" | "save" | "load", number>>;
+  readonly stateBytes: number;
+  /** Pages that the device had written after the copy, by its own log. */
+  readonly dirtyPages: number;
+  /** Pages copied after the stop. */
+  readonly copiedPages: number;
+}
+
+/**
+ * Moves a guest's device from `source` to `target`: memory first while everything runs, then stop,
+ * what is left of the memory, the device's state, and run. If a step fails, the guest goes on where it was.
+ * @throws VfmigError what the failing step threw
+ */
+export async function moveGuest(options: MoveOptions): Promise<MoveOutcome> {
+  const { source, target } = options;
+  const from = facets(source);
+  const to = facets(target);
+  await copyMemoryAhead(options, from.logging);
+  let outcome: MoveOutcome;
+  try {
+    await to.migration.setState("resuming");
+    outcome = await stopCarryRun(options, from, to);
+  } catch (error) {
+    await goOn(options, from);
+    throw error;
+  }
+  await from.logging.stop();
+  source.ram.fill(0xa5);
+  await source.device.reset();
+  return outcome;
+}
+
+interface Facets {
+  readonly migration: MigrationFacet;
+  readonly logging: DmaLoggingFacet;
+}
+
+async function copyMemoryAhead(options: MoveOptions, logging: DmaLoggingFacet): Promise<void> {
+  const { source, target, guest, clock, ramIova } = options;
+  const range = { iova: ramIova, size: BigInt(source.ram.length) };
+  guest.takeWrittenPages();
+  await logging.start({ pageSize: PAGE, ranges: [range] });
+  const turn = (): Promise<void> => new Promise((resolve) => clock.soon(resolve));
+  await copyWhileRunning(source.ram, target.ram, turn);
+  const bitmap = new Uint8Array(source.ram.length / PAGE / 8);
+  await logging.report(range, PAGE, bitmap);
+  addPages(bitmap, guest.takeWrittenPages());
+  copyPages(bitmap, source.ram, target.ram);
+}
+
+async function stopCarryRun(options: MoveOptions, from: Facets, to: Facets): Promise<MoveOutcome> {
+  const { source, target, guest, clock, slot, ramIova } = options;
+  const stopRequested = clock.now();
+  guest.pause();
+  await from.migration.setState("stop");
+  const stopped = clock.now();
+
+  const bitmap = new Uint8Array(source.ram.length / PAGE / 8);
+  await from.logging.report({ iova: ramIova, size: BigInt(source.ram.length) }, PAGE, bitmap);
+  const dirtyPages = countPages(bitmap);
+  addPages(bitmap, guest.takeWrittenPages());
+  const copiedPages = copyPages(bitmap, source.ram, target.ram);
+  const copied = clock.now();
+
+  await from.migration.setState("stop-copy");
+  const stateBytes = await carryState(from.migration, to.migration, options.onState);
+  const carried = clock.now();
+
+  slot.prepare(target.device);
+  await to.migration.setState("running");
+  slot.replace(target.device);
+  guest.useMemory(target.ram);
+  guest.resume();
+  const resumed = clock.now();
+  return {
+    stopRequested,
+    resumed,
+    phases: {
+      stop: stopped - stopRequested,
+      memory: copied - stopped,
+      save: carried - copied,
+      load: resumed - carried,
+    },
+    stateBytes,
+    dirtyPages,
+    copiedPages,
+  };
+}
+
+async function carryState(
+  from: MigrationFacet,
+  to: MigrationFacet,
+  onState: MoveOptions["onState"],
+): Promise<number> {
+  const buffer = new Uint8Array(CHUNK);
+  let total = 0;
+  for (;;) {
+    const length = await from.readData(buffer);
+    if (length === 0) return total;
+    const chunk = buffer.subarray(0, length);
+    onState?.(chunk);
+    await to.writeData(chunk);
+    total += length;
+  }
+}
+
+/** After a failure the source goes on, and the target forgets what it was told. */
+async function goOn(options: MoveOptions, from: Facets): Promise<void> {
+  const { source, target, guest } = options;
+  await target.device.reset().catch(() => {});
+  if (from.migration.state === "error") await source.device.reset();
+  else await from.migration.setState("running");
+  await from.logging.stop();
+  guest.resume();
+}
+
+function facets({ name, device }: Machine): Facets {
+  const { migration, dmaLogging } = device;
+  if (migration !== undefined && dmaLogging !== undefined) {
+    return { migration, logging: dmaLogging };
+  }
+  const { driver, base } = device.info.identity;
+  const missing = migration === undefined ? "no migration" : "no log of the device's writes";
+  throw new VfmigError(
+    "ERR_VFMIG_TESTKIT_NOT_MOVABLE",
+    `Device "${name}" cannot be moved: its driver ${driver?.name ?? base.name} gives ${missing}. The guest keeps its device. Name a driver with migration in the configuration, or run traffic only with --repeat 0.`,
+    { layer: "testkit", details: { device: name, driver: driver?.name, base: base.name } },
+  );
+}
