@@ -11,6 +11,8 @@ export * from "./device/dma.ts";
 export * from "./device/info.ts";
 export * from "./device/irqs.ts";
 export * from "./device/vfio-device.ts";
+export * from "./dirty/dirty-bitmap.ts";
+export type { DirtyRange } from "./dirty/dirty-range.ts";
 export * from "./dirty/dma-logging-facet.ts";
 export * from "./errors/codes.ts";
 export * from "./errors/vfmig-error.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { format, header, records, save } from "../../fixtures/device-state.ts";
 import type { StateRecord } from "../sub-driver/facets.ts";
