@@ -37,7 +37,6 @@ export class FakeStream implements OpenFile {
   #used = 0;
   #peer: FakeStream | undefined;
   #ended = false;
-  #wasReset = false;
 
   private constructor(holder: FileHolder) {
     this.#holder = holder;
@@ -70,25 +69,15 @@ export class FakeStream implements OpenFile {
 
   closed(): void {
     const peer = this.#peer;
-    if (peer !== undefined) {
-      if (this.#incoming.length > 0) peer.#wasReset = true;
-      peer.#peer = undefined;
-    }
     this.end();
-    if (peer !== undefined) {
-      peer.#ended = true;
-      announce(peer);
-    }
+    this.#peer = undefined;
+    if (peer !== undefined) peer.#peer = undefined;
     for (const chunk of this.#incoming.splice(0)) this.#drop(chunk);
   }
 
   /** Bytes written, or -1 where there is no room. */
   send(fd: number, from: Uint8Array, files: readonly OpenFile[]): number {
     const peer = this.#peer;
-    if (this.#wasReset) {
-      this.#wasReset = false;
-      throw systemCallError("sendmsg", ERRNO["ECONNRESET"] ?? 104, { fd });
-    }
     if (this.#ended || peer === undefined) {
       throw systemCallError("sendmsg", ERRNO["EPIPE"] ?? 32, { fd });
     }
@@ -131,8 +120,6 @@ export class FakeStream implements OpenFile {
       if (this.#peer !== undefined) announce(this.#peer);
       return count;
     }
-    // A reset counts as an end: what the peer had sent has been read before.
-    this.#wasReset = false;
     return this.#ended ? 0 : -1;
   }
 

@@ -6,7 +6,7 @@ import * as abi from "./abi.ts";
 import type { Libc } from "./libc.ts";
 import { createScratch } from "./scratch.ts";
 
-const { EAGAIN, EINTR } = ERRNO;
+const { EAGAIN, EINTR, EINVAL = 22 } = ERRNO;
 
 export function createEventfds(
   libc: Libc,
@@ -30,8 +30,11 @@ export function createEventfds(
     },
     drainEventfd(fd) {
       checkFd("read", fd);
-      while (libc.read(fd, counter.address, 8) < 0) {
-        const errno = libc.errno();
+      for (;;) {
+        const count = libc.read(fd, counter.address, 8);
+        if (count === 8) break;
+        // Whatever gives fewer bytes is no eventfd.
+        const errno = count < 0 ? libc.errno() : EINVAL;
         if (errno === EAGAIN) return 0;
         if (errno !== EINTR) throw systemCallError("read", errno, { fd });
       }

@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import { describeNativeIo, failure } from "../testing/native-io-rig.ts";
+
+describeNativeIo("descriptors", (rig) => {
+  test("status tells a memfd, an eventfd and a socket apart", () => {
+    const [socket] = rig.pair();
+    expect(rig.io.status(rig.own(rig.io.memfd("m", 12_288)))).toEqual({
+      kind: "memfd",
+      size: 12_288n,
+      shrinkSealed: true,
+    });
+    expect(rig.io.status(rig.own(rig.io.eventfd())).kind).toBe("eventfd");
+    expect(rig.io.status(socket).kind).toBe("socket");
+  });
+
+  test("a duplicate goes on when the first one is closed", () => {
+    const fd = rig.io.eventfd();
+    const copy = rig.own(rig.io.dup(fd));
+    rig.io.signalEventfd(fd);
+    rig.io.close(fd);
+    expect(rig.io.drainEventfd(copy)).toBe(1);
+  });
+
+  test("a closed descriptor is refused by every call, with EBADF", () => {
+    const fd = rig.io.eventfd();
+    rig.io.close(fd);
+    const buffer = new Uint8Array(1);
+    const calls = [
+      () => rig.io.close(fd),
+      () => rig.io.dup(fd),
+      () => rig.io.status(fd),
+      () => rig.io.setNonBlocking(fd),
+      () => rig.io.mmap(fd, rig.io.pageSize),
+      () => rig.io.signalEventfd(fd),
+      () => rig.io.drainEventfd(fd),
+      () => rig.io.watch(fd, () => {}),
+      () => rig.io.waitReadable(fd, 0),
+      () => rig.io.waitWritable(fd, 0),
+      () => rig.io.accept(fd),
+      () => rig.io.shutdown(fd),
+      () => rig.io.peerCredentials(fd),
+      () => rig.io.receive(fd, buffer, 0, 1, []),
+      () => rig.io.send(fd, buffer, 0, 1, []),
+    ];
+    expect(calls.map(failure)).toEqual(calls.map(() => "EBADF"));
+  });
+
+  test.each([-1, 0.5, Number.NaN, 2 ** 31])("%d is refused as a descriptor", (fd) => {
+    const calls = [
+      () => rig.io.close(fd),
+      () => rig.io.dup(fd),
+      () => rig.io.status(fd),
+      () => rig.io.watch(fd, () => {}),
+    ];
+    expect(calls.map(failure)).toEqual(calls.map(() => "EBADF"));
+  });
+});

@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import { collectGarbage } from "../testing/garbage.ts";
+import { runNode } from "../testing/run-node.ts";
+import { createLinuxIo } from "./linux-io.ts";
+
+/** Bytes of the heap that one call of `run` takes, once it is compiled. */
+function heapPerCall(run: () => void): number {
+  const calls = 20_000;
+  for (let left = calls; left > 0; left--) run();
+  let least = Number.POSITIVE_INFINITY;
+  for (let rounds = 3; rounds > 0; rounds--) {
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed;
+    for (let left = calls; left > 0; left--) run();
+    least = Math.min(least, (process.memoryUsage().heapUsed - before) / calls);
+  }
+  return least;
+}
+
+test("a message is sent and received without allocating", () => {
+  const io = createLinuxIo();
+  const [one, other] = io.socketPair();
+  const message = new Uint8Array(64);
+  const memory = new Uint8Array(1 << 16);
+  const fds: number[] = [];
+  const exchange = (): void => {
+    io.send(one, message, 8, 32, fds);
+    io.receive(other, memory, 4096, 4096, fds);
+    io.receive(other, memory, 4096, 4096, fds);
+  };
+  expect(heapPerCall(exchange)).toBeLessThan(2);
+  io.close(one);
+  io.close(other);
+});
+
+test("descriptors that do not fit this process are an error, and those that did are closed", () => {
+  const { out, err } = runNode(
+    `
+    import { readdirSync } from "node:fs";
+    import { createLinuxIo } from "@vfmig/linux";
+    const io = createLinuxIo();
+    const [one, other] = io.socketPair();
+    const own = io.eventfd();
+    io.send(one, new Uint8Array(1), 0, 1, [own, own, own, own]);
+    const filled = [];
+    try { for (;;) filled.push(io.dup(own)); } catch (error) { console.log(error.details.errno); }
+    io.close(filled.pop());
+    io.close(filled.pop());
+    const fds = [];
+    let code;
+    try { io.receive(other, new Uint8Array(8), 0, 8, fds); } catch (error) { code = [error.code, error.details.arrived]; }
+    console.log(code, fds);
+    for (let free = 0; ; free++) {
+      try { io.dup(own); } catch { console.log(free); break; }
+    }
+    `,
+    64,
+  );
+  expect(err).toBe("");
+  expect(out).toBe("EMFILE\n[ 'ERR_VFMIG_FD_PASSING', 2 ] []\n2\n");
+});
