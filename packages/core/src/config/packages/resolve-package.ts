@@ -1,10 +1,11 @@
 import { realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { moduleResolve } from "import-meta-resolve";
 import { VfmigError } from "../../errors/vfmig-error.ts";
 import { parseSpecifier } from "../specifier.ts";
+import { legacyMains, resolveExports } from "./package-exports.ts";
 import { packageInvalid, readPackageJson } from "./package-json.ts";
+import type { PackageJson } from "./package-json.ts";
 
 /** An installed package, found but not yet run. */
 export interface ResolvedPackage {
@@ -17,9 +18,6 @@ export interface ResolvedPackage {
   /** `file:` URL of the module to import; its real path is inside `root`. */
   readonly entry: string;
 }
-
-/** The conditions under which Node 24 resolves an `import`. */
-const CONDITIONS: readonly string[] = ["node", "import", "module-sync", "node-addons"];
 
 function* upwards(folder: string): Generator<string> {
   for (let here = folder, last = ""; here !== last; last = here, here = dirname(here)) yield here;
@@ -49,31 +47,52 @@ async function findPackage(name: string, folder: string): Promise<string | undef
   return undefined;
 }
 
-function entryError(specifier: string, root: string, why: string, cause?: unknown): VfmigError {
+function entryError(specifier: string, root: string, why: string): VfmigError {
   return new VfmigError(
     "ERR_VFMIG_PACKAGE_ENTRY",
     `"${specifier}" cannot be imported from ${root}: ${why}; check the name of the export, or install ` +
       "a version of the package that has it",
-    { layer: "core", details: { specifier, root }, cause },
+    { layer: "core", details: { specifier, root } },
   );
 }
 
-function resolveEntry(specifier: string, folder: string, root: string): string {
-  let entry: URL;
-  try {
-    // Node resolves from a module, so any file name in the folder will do.
-    entry = moduleResolve(specifier, pathToFileURL(join(folder, "_")), new Set(CONDITIONS));
-  } catch (cause) {
-    throw entryError(
-      specifier,
-      root,
-      cause instanceof Error ? cause.message : String(cause),
-      cause,
-    );
+/** Where the module may be, as starts of URLs below the root; the first that is a file counts. */
+function candidates(json: PackageJson, subpath: string): readonly string[] {
+  if (json["exports"] === undefined || json["exports"] === null) {
+    return subpath === "." ? legacyMains(json["main"]) : [subpath];
   }
-  const inside = entry.protocol === "file:" && fileURLToPath(entry).startsWith(root + sep);
-  if (!inside) throw entryError(specifier, root, `${entry.href} is outside the package`);
-  return entry.href;
+  const target = resolveExports(json["exports"], subpath);
+  return target === undefined ? [] : [target];
+}
+
+/** The real file behind `target`, as a URL; undefined where there is none. */
+async function realFile(target: string, root: string): Promise<URL | undefined> {
+  const url = new URL(target, pathToFileURL(root + sep));
+  try {
+    const path = await realpath(fileURLToPath(url));
+    if (!(await stat(path)).isFile()) return undefined;
+    return new URL(url.search + url.hash, pathToFileURL(path));
+  } catch {
+    return undefined;
+  }
+}
+
+async function findEntry(
+  { specifier, subpath }: { readonly specifier: string; readonly subpath: string },
+  root: string,
+  json: PackageJson,
+): Promise<string> {
+  const targets = candidates(json, subpath);
+  if (targets.length === 0) {
+    throw entryError(specifier, root, `its package.json exports no "${subpath}" to import`);
+  }
+  for (const target of targets) {
+    const url = await realFile(target, root);
+    if (url === undefined) continue;
+    if (fileURLToPath(url).startsWith(root + sep)) return url.href;
+    throw entryError(specifier, root, `${target} leads out of the package, to ${url.href}`);
+  }
+  throw entryError(specifier, root, `there is no file ${targets.join(" nor ")}`);
 }
 
 /**
@@ -86,7 +105,7 @@ function resolveEntry(specifier: string, folder: string, root: string): string {
  * `ERR_VFMIG_PACKAGE_INVALID`, `ERR_VFMIG_PACKAGE_ENTRY`
  */
 export async function resolvePackage(specifier: string, folder: string): Promise<ResolvedPackage> {
-  const { name } = parseSpecifier(specifier);
+  const { name, subpath } = parseSpecifier(specifier);
   const from = await realpath(folder).catch(() => resolve(folder));
   const root = await findPackage(name, from);
   if (root === undefined) {
@@ -107,5 +126,6 @@ export async function resolvePackage(specifier: string, folder: string): Promise
     );
   }
   if (typeof version !== "string") throw packageInvalid(root, "its package.json has no version");
-  return { specifier, name, version, root, entry: resolveEntry(specifier, from, root) };
+  const entry = await findEntry({ specifier, subpath }, root, json);
+  return { specifier, name, version, root, entry };
 }
