@@ -72,3 +72,8 @@ export const O_NONBLOCK = 0o4000;
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const MAP_SHARED = 1;
+
+/** `bits/dlfcn.h`. */
+export const RTLD_LAZY = 1;
+export const RTLD_NOLOAD = 4;
+export const RTLD_NODELETE = 0x1000;

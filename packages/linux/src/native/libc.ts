@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { isMainThread } from "node:worker_threads";
 import { VfmigError } from "@vfmig/core";
+import * as abi from "./abi.ts";
 
 /** A poll in the event loop, as koffi gives it (`uv_poll_t`). */
 export interface PollHandle {
@@ -40,6 +43,7 @@ export interface Libc {
   /** Address of a buffer's first byte. */
   readonly addressOf: (buffer: ArrayBufferLike) => number;
 
+  dlopen(path: string, flags: number): number;
   close(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
   ftruncate(fd: number, size: number): number;
@@ -73,6 +77,7 @@ type Prototype = readonly [result: string, ...parameters: string[]];
  * `int`: their length never exceeds 2^31 here.
  */
 const PROTOTYPES = {
+  dlopen: ["uintptr_t", "str", "int"],
   close: ["int", "int"],
   fcntl: ["int", "int", "int", "long"],
   ftruncate: ["int", "int", "int64_t"],
@@ -117,7 +122,9 @@ export function loadLibc(machine: Machine = process, load: LoadKoffi = requireKo
     throw unavailable(`this is ${platform} on ${arch}, system calls need linux on x64 or arm64`);
   }
   try {
-    return declare(load());
+    const libc = declare(load());
+    if (!isMainThread) keepLoaded(libc);
+    return libc;
   } catch (cause) {
     throw unavailable(
       "koffi did not load; install with optional dependencies, which carry its binary",
@@ -141,6 +148,29 @@ function declare(koffi: Koffi): Libc {
     errno: koffi.errno,
     addressOf: (buffer: ArrayBufferLike) => Number(koffi.address(buffer)),
   } as Libc;
+}
+
+/**
+ * Keeps koffi's library in memory after its last thread. A worker that is terminated with a watch open
+ * otherwise unloads the library before the event loop runs the library's close callback, and the process
+ * dies of SIGSEGV.
+ */
+function keepLoaded(libc: Libc): void {
+  for (const path of loadedLibraries()) {
+    if (path.endsWith("/koffi.node")) {
+      libc.dlopen(path, abi.RTLD_LAZY | abi.RTLD_NOLOAD | abi.RTLD_NODELETE);
+    }
+  }
+}
+
+/** Paths of the files that are mapped into this process; none where there is no /proc. */
+function loadedLibraries(): ReadonlySet<string> {
+  try {
+    const maps = readFileSync("/proc/self/maps", "utf8");
+    return new Set(maps.split("\n").map((line) => line.slice(Math.max(0, line.indexOf("/")))));
+  } catch {
+    return new Set();
+  }
 }
 
 function unavailable(why: string, cause?: unknown): VfmigError {

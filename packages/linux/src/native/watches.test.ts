@@ -5,8 +5,6 @@ import { countOpenFds, failure, turns } from "../testing/native-io-rig.ts";
 import { runNode } from "../testing/run-node.ts";
 import { createLinuxIo } from "./linux-io.ts";
 
-const linuxIoUrl = new URL("./linux-io.ts", import.meta.url).href;
-
 describe("watches of Linux", () => {
   test("go on when nobody holds them, nor what made them", async () => {
     const io = createLinuxIo();
@@ -109,20 +107,20 @@ describe("watches of Linux", () => {
     expect(out).toBe("awaited\n");
   });
 
-  test("leave a worker free to be terminated", () => {
-    const { out, err } = runNode(`
+  test("leave a worker free to be terminated, also when no other thread has native code", () => {
+    const { out, err, signal } = runNode(`
       import { Worker } from "node:worker_threads";
-      const worker = new Worker(new URL("data:text/javascript," + encodeURIComponent(\`
+      const worker = new Worker(\`
         import { parentPort } from "node:worker_threads";
-        const { createLinuxIo } = await import(${JSON.stringify(linuxIoUrl)});
+        import { createLinuxIo } from "@vfmig/linux";
         const io = createLinuxIo();
         const [fd] = io.socketPair();
         io.watch(fd, () => {});
         io.receive(fd, new Uint8Array(8), 0, 8, []);
         parentPort.postMessage("watching");
-      \`)));
+      \`, { eval: true });
       worker.on("message", async (message) => console.log(message, await worker.terminate()));
     `);
-    expect({ out, err }).toEqual({ out: "watching 1\n", err: "" });
+    expect({ out, err, signal }).toEqual({ out: "watching 1\n", err: "", signal: null });
   });
 });
