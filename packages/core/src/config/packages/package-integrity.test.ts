@@ -206,36 +206,27 @@ describe("a pinned package", () => {
     expect(existsSync(marker)).toBe(true);
   });
 
-  test.each(published)(
+  test.each(published.filter((file) => file !== "package.json"))(
     "of which one byte of %s was changed is refused and never run",
     async (file) => {
       const resolved = await resolvePackage("nic", folder);
       const pin = await packageIntegrity(root);
       const bytes = await readFile(join(root, file));
-      const last = bytes.length - 1;
-      // A space for a line's end, a bracket or a zero: the length stays.
-      bytes[last] = (bytes[last] ?? 0) ^ 0x20;
+      bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 0x20;
       await writeFile(join(root, file), bytes);
-      if (file === "package.json") {
-        // This change leaves no valid JSON; the package is refused all the same.
-        await expect(importPackage(resolved, pin)).rejects.toThrow(
-          expect.objectContaining({ code: "ERR_VFMIG_PACKAGE_INVALID" }),
-        );
-      } else {
-        const found = await packageIntegrity(root);
-        await expect(importPackage(resolved, pin)).rejects.toThrow(
-          expect.objectContaining({
-            code: "ERR_VFMIG_PLUGIN_INTEGRITY",
-            message: expect.stringContaining(`expected ${pin}\n  found    ${found}`),
-            details: expect.objectContaining({ expected: pin, found }),
-          }),
-        );
-      }
+      const found = await packageIntegrity(root);
+      await expect(importPackage(resolved, pin)).rejects.toThrow(
+        expect.objectContaining({
+          code: "ERR_VFMIG_PLUGIN_INTEGRITY",
+          message: expect.stringContaining(`expected ${pin}\n  found    ${found}`),
+          details: expect.objectContaining({ expected: pin, found }),
+        }),
+      );
       expect(existsSync(marker)).toBe(false);
     },
   );
 
-  test("of which one byte of a package.json that stays valid was changed is refused", async () => {
+  test("of which one byte of package.json was changed is refused and never run", async () => {
     const resolved = await resolvePackage("nic", folder);
     const pin = await packageIntegrity(root);
     await manifest({ files: ["dist", "data"], version: "1.0.1" });
