@@ -1,7 +1,7 @@
 import type { DmaLoggingFacet } from "../dirty/dma-logging-facet.ts";
 import type { MigrationFacet } from "../migration/migration-facet.ts";
 import type { DmaMapping, IovaRange } from "./dma.ts";
-import type { DeviceInfo } from "./info.ts";
+import type { DeviceInfo, MmapArea } from "./info.ts";
 import type { IrqRequest } from "./irqs.ts";
 
 /**
@@ -35,6 +35,13 @@ export interface VfioDevice extends AsyncDisposable {
 
   /** Function level reset. Ends every session; the migration state becomes RUNNING. */
   reset(): Promise<void>;
+
+  /**
+   * Notes that a user holds `area` of region `index` mapped, until the answer is disposed: a change into
+   * a state whose layout does not allow it is refused. Absent where no layout ever changes.
+   * @throws VfmigError `ERR_VFMIG_MAPPING_REFUSED` where the layout in force does not allow it now
+   */
+  noteMapping?(index: number, area: MmapArea): Disposable;
 
   /** Undefined where the device cannot migrate. */
   readonly migration: MigrationFacet | undefined;

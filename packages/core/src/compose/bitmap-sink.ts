@@ -1,0 +1,62 @@
+import type { DirtySink } from "../sub-driver/facets.ts";
+
+/**
+ * Turns written stretches into bits of one report: bit n, least significant first, for page n counted
+ * from `start`. Only ever sets bits, and none outside `[start, end)`. Allocates nothing.
+ */
+export class BitmapSink implements DirtySink {
+  readonly #start: number;
+  readonly #end: number;
+  readonly #pageSize: number;
+  readonly #bitmap: Uint8Array;
+  /** True once a stretch was no stretch at all: then nothing that was said can be trusted. */
+  broken = false;
+  #closed = false;
+
+  constructor(start: number, end: number, pageSize: number, bitmap: Uint8Array) {
+    this.#start = start;
+    this.#end = end;
+    this.#pageSize = pageSize;
+    this.#bitmap = bitmap;
+  }
+
+  set(iova: number, length: number): void {
+    if (this.#closed) return;
+    const end = iova + length;
+    if (!Number.isSafeInteger(iova) || !Number.isSafeInteger(end) || iova < 0 || length < 0) {
+      this.broken = true;
+      return;
+    }
+    const from = Math.max(iova, this.#start);
+    const to = Math.min(end, this.#end);
+    if (from >= to) return;
+    const first = Math.floor((from - this.#start) / this.#pageSize);
+    const last = Math.floor((to - 1 - this.#start) / this.#pageSize);
+    this.#setBits(first, last);
+  }
+
+  /** The bitmap is its owner's again: a sub-driver that comes late writes nowhere. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Everything is dirty. */
+  setAll(): void {
+    this.#setBits(0, Math.floor((this.#end - 1 - this.#start) / this.#pageSize));
+  }
+
+  #setBits(first: number, last: number): void {
+    const bitmap = this.#bitmap;
+    const firstByte = Math.floor(first / 8);
+    const lastByte = Math.floor(last / 8);
+    const head = (0xff << (first % 8)) & 0xff;
+    const tail = 0xff >> (7 - (last % 8));
+    if (firstByte === lastByte) {
+      bitmap[firstByte] = (bitmap[firstByte] ?? 0) | (head & tail);
+      return;
+    }
+    bitmap[firstByte] = (bitmap[firstByte] ?? 0) | head;
+    bitmap.fill(0xff, firstByte + 1, lastByte);
+    bitmap[lastByte] = (bitmap[lastByte] ?? 0) | tail;
+  }
+}

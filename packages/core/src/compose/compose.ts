@@ -1,0 +1,181 @@
+import { systemClock, type Clock } from "../clock.ts";
+import { PCI_IRQ, type DeviceIdentity } from "../device/info.ts";
+import type { VfioDevice } from "../device/vfio-device.ts";
+import { silentLogger, type Logger } from "../logger.ts";
+import { checkFacets } from "../plugin/check-facets.ts";
+import { parseOptions } from "../plugin/options.ts";
+import type { SubDriverContext } from "../sub-driver/context.ts";
+import type { SubDriverDefinition } from "../sub-driver/definition.ts";
+import type { SubDriver } from "../sub-driver/facets.ts";
+import { closeInOrder } from "./close-in-order.ts";
+import { Composition, type ComposedDevice } from "./composed-device.ts";
+import { GuestDma } from "./guest-dma.ts";
+import { Interrupts, type IrqEventFactory } from "./interrupts.ts";
+import { layOut } from "./layouts.ts";
+import { DEFAULT_COMPOSE_LIMITS, PluginGuard, type ComposeLimits } from "./plugin-guard.ts";
+import type { MemoryAllocator } from "./private-memory.ts";
+import { createContext } from "./sub-driver-context.ts";
+
+export interface ComposeOptions<Options = unknown> {
+  /** Options that the definition's schema has validated already. Absent: its defaults. */
+  readonly options?: Options;
+  /** Facts that a privileged helper granted. */
+  readonly facts?: Readonly<Record<string, unknown>>;
+  /** `sha512-...` of the sub-driver's package, where the host computed it. */
+  readonly integrity?: string | undefined;
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  readonly limits?: Partial<ComposeLimits>;
+  /** Where private memory comes from; default: plain memory, which a model can reach. */
+  readonly allocateMemory?: MemoryAllocator;
+  /** Events for intercepted vectors; default: plain functions, for a base in this process. */
+  readonly createIrqEvent?: IrqEventFactory;
+}
+
+/**
+ * Attaches a sub-driver to a base and gives one device. The device owns the base from then on; where
+ * this fails, everything is undone and the base stays the caller's.
+ *
+ * @throws VfmigError `ERR_VFMIG_SUB_DRIVER_FAILED`, `ERR_VFMIG_SUB_DRIVER_TIMEOUT`,
+ * `ERR_VFMIG_SUB_DRIVER_ANSWER`, `ERR_VFMIG_PLUGIN_*` for a sub-driver that is not what it declares
+ * @example
+ * await using device = await compose(base, subDriver, { options: {} });
+ * device.readRegion(PCI_REGION.BAR0, 0, register);
+ */
+export async function compose<Options>(
+  base: VfioDevice,
+  definition: SubDriverDefinition<Options>,
+  options: ComposeOptions<Options> = {},
+): Promise<ComposedDevice> {
+  const { logger = silentLogger, clock = systemClock, integrity } = options;
+  const limits = { ...DEFAULT_COMPOSE_LIMITS, ...options.limits };
+  const guard = new PluginGuard(definition.name, clock);
+  const interrupts = new Interrupts(base, guard, logger, options.createIrqEvent);
+  const dma = new GuestDma(base, guard, logger, options.allocateMemory);
+  const parsed = options.options ?? parseOptions(definition, undefined);
+  const { context, end } = createContext({
+    base,
+    dma,
+    interrupts,
+    logger,
+    clock,
+    options: parsed as Options,
+    facts: options.facts ?? {},
+  });
+  let subDriver: SubDriver | undefined;
+  try {
+    const attached = await attach(definition, context, guard, limits);
+    subDriver = attached;
+    await dma.private.settled();
+    checkFacets(definition as SubDriverDefinition, attached);
+    checkIrqs(base, attached, guard);
+    const layouts = guard.call("its region facets", () =>
+      layOut(base.info, attached.regions ?? [], guard),
+    );
+    const device = new Composition({
+      base,
+      definition: definition as SubDriverDefinition,
+      subDriver: attached,
+      identity: identify(base.info.identity, definition as SubDriverDefinition, integrity),
+      layouts,
+      dma,
+      interrupts,
+      guard,
+      limits,
+      logger,
+      endContext: end,
+    });
+    listenToHost(base, device, attached, interrupts);
+    return device;
+  } catch (error) {
+    await undo(subDriver, interrupts, dma, guard, limits, end).catch((failure: unknown) =>
+      logger.error("A sub-driver that could not be attached could not be closed.", { failure }),
+    );
+    throw error;
+  }
+}
+
+async function attach<Options>(
+  definition: SubDriverDefinition<Options>,
+  context: SubDriverContext<Options>,
+  guard: PluginGuard,
+  limits: ComposeLimits,
+): Promise<SubDriver> {
+  let late = false;
+  try {
+    const answer: unknown = await guard.settle("attach()", limits.arcMs, async () => {
+      const attached = await definition.attach(context);
+      if (late) await attached?.close?.();
+      return attached;
+    });
+    if (typeof answer === "object" && answer !== null) return answer as SubDriver;
+    throw guard.nonsense("attach()", answer, "a sub-driver");
+  } finally {
+    late = true;
+  }
+}
+
+function undo(
+  subDriver: SubDriver | undefined,
+  interrupts: Interrupts,
+  dma: GuestDma,
+  guard: PluginGuard,
+  limits: ComposeLimits,
+  end: () => void,
+): Promise<void> {
+  return closeInOrder([
+    ["irqs", () => interrupts.close()],
+    ["sub-driver", () => guard.settle("close()", limits.callMs, () => subDriver?.close?.())],
+    ["private memory", () => dma.private.close()],
+    ["context", end],
+  ]);
+}
+
+/** Extra irq indexes follow those of the base, and are of one direction: nothing to mask. */
+function checkIrqs(base: VfioDevice, { irqs }: SubDriver, guard: PluginGuard): void {
+  if (irqs === undefined) return;
+  if (typeof irqs.set !== "function" || !Array.isArray(irqs.irqs)) {
+    throw guard.nonsense("its irq facet", irqs, "a facet with irqs and set()");
+  }
+  const first = base.info.irqs.length;
+  for (const [i, info] of irqs.irqs.entries()) {
+    const sound = info.index === first + i && Number.isSafeInteger(info.count) && info.count > 0;
+    if (sound && !info.maskable) continue;
+    throw guard.nonsense(
+      `irq ${i} of its irq facet`,
+      info.index,
+      `index ${first + i}, with at least one vector and not maskable`,
+    );
+  }
+}
+
+function identify(
+  base: DeviceIdentity,
+  definition: SubDriverDefinition,
+  integrity: string | undefined,
+): DeviceIdentity {
+  const { name, version } = definition;
+  const privileges = definition.privileges.map(({ kind, what }) => `${kind}: ${what}`);
+  return { ...base, driver: { name, version, integrity, privileges } };
+}
+
+/** The kernel's REQ interrupt tells the sub-driver first, and then the user. */
+function listenToHost(
+  base: VfioDevice,
+  device: ComposedDevice,
+  subDriver: SubDriver,
+  interrupts: Interrupts,
+): void {
+  const request = base.info.irqs[PCI_IRQ.REQ];
+  if (subDriver.hostRequest === undefined || !base.info.pci) return;
+  if (request === undefined || request.count === 0 || request.maskable) return;
+  let count = 0;
+  const interception = interrupts.intercept(PCI_IRQ.REQ, 0, () => {
+    count += 1;
+    try {
+      device.hostRequest(count);
+    } finally {
+      interception.signalGuest();
+    }
+  });
+}

@@ -1,0 +1,308 @@
+import type { DmaMapping, IovaRange } from "../device/dma.ts";
+import type { DeviceInfo, MmapArea } from "../device/info.ts";
+import type { IrqRequest } from "../device/irqs.ts";
+import { MappingTracker } from "../device/mapping-tracker.ts";
+import { checkRegionAccess } from "../device/region-access.ts";
+import type { VfioDevice } from "../device/vfio-device.ts";
+import type { DmaLoggingFacet } from "../dirty/dma-logging-facet.ts";
+import { VfmigError } from "../errors/vfmig-error.ts";
+import { checkIrqRequest } from "../irqs/check-irq-request.ts";
+import type { Logger } from "../logger.ts";
+import { LoadSession } from "../migration/load-session.ts";
+import { MigrationController, type ArcOutcome } from "../migration/migration-controller.ts";
+import type { MigrationFacet } from "../migration/migration-facet.ts";
+import { isSaving } from "../migration/next-state.ts";
+import { SaveSession } from "../migration/save-session.ts";
+import type { MigrationState } from "../migration/states.ts";
+import type { SubDriverDefinition } from "../sub-driver/definition.ts";
+import type { MigrationOps, SubDriver } from "../sub-driver/facets.ts";
+import { closeInOrder } from "./close-in-order.ts";
+import { createDescription, type DescriptionFacet } from "./description.ts";
+import { DmaLogging } from "./dma-logging.ts";
+import type { GuestDma } from "./guest-dma.ts";
+import type { Interrupts } from "./interrupts.ts";
+import type { Layouts } from "./layouts.ts";
+import { baseError, messageOf, type ComposeLimits, type PluginGuard } from "./plugin-guard.ts";
+import { RegionRouter } from "./region-router.ts";
+import { closedError } from "./sub-driver-context.ts";
+
+/** A base with a sub-driver on it; what the sub-driver does not take over is the base's. */
+export interface ComposedDevice extends VfioDevice {
+  readonly description: DescriptionFacet;
+  /** What the running sub-driver says of itself, for people and reports. */
+  driverStatus(): Readonly<Record<string, unknown>>;
+  /** Tells the sub-driver that the host wants the device back; `count` rises with urgency. */
+  hostRequest(count: number): void;
+  noteMapping(index: number, area: MmapArea): Disposable;
+  /** Unmaps all guest memory, as for a user that is gone. */
+  unmapAllDma(): Promise<void>;
+}
+
+export interface ComposedParts {
+  readonly base: VfioDevice;
+  readonly definition: SubDriverDefinition;
+  readonly subDriver: SubDriver;
+  readonly identity: DeviceInfo["identity"];
+  readonly layouts: Layouts;
+  readonly dma: GuestDma;
+  readonly interrupts: Interrupts;
+  readonly guard: PluginGuard;
+  readonly limits: ComposeLimits;
+  readonly logger: Logger;
+  /** Shuts the sub-driver's context. */
+  endContext(): void;
+}
+
+export class Composition implements ComposedDevice {
+  readonly description: DescriptionFacet;
+  readonly migration: MigrationFacet | undefined;
+  readonly dmaLogging: DmaLoggingFacet | undefined;
+  readonly #parts: ComposedParts;
+  readonly #base: VfioDevice;
+  readonly #baseIrqs: number;
+  readonly #runtime: DeviceInfo;
+  readonly #saving: DeviceInfo;
+  readonly #routers: readonly (RegionRouter | undefined)[];
+  readonly #controller: MigrationController | undefined;
+  readonly #mappings = new MappingTracker();
+  /** True while a saving session is open or opening, and while writes are logged. */
+  #session = false;
+  #logging = false;
+  #resets: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: ComposedParts) {
+    const { base, subDriver, layouts, identity, guard, limits, definition } = parts;
+    this.#parts = parts;
+    this.#base = base;
+    this.#baseIrqs = base.info.irqs.length;
+    const irqs = [...base.info.irqs, ...(subDriver.irqs?.irqs ?? [])];
+    this.#runtime = { ...base.info, identity, irqs, regions: layouts.runtime };
+    this.#saving = { ...base.info, identity, irqs, regions: layouts.saving };
+    this.#routers = base.info.regions.map((region) => {
+      const facet = subDriver.regions?.find(({ index }) => index === region.index);
+      return facet && new RegionRouter(facet, region, base, guard);
+    });
+    const { pci } = base.info.identity;
+    const { callMs } = limits;
+    this.description = createDescription({ definition, subDriver, pci, guard, callMs });
+    this.#controller = subDriver.migration && this.#createController(subDriver.migration);
+    this.migration = this.#controller ?? base.migration;
+    this.dmaLogging = this.#createLogging() ?? base.dmaLogging;
+  }
+
+  get info(): DeviceInfo {
+    return this.#session || this.#logging ? this.#saving : this.#runtime;
+  }
+
+  readRegion(index: number, offset: number, into: Uint8Array): void {
+    if (this.#closing !== undefined) throw closedError();
+    checkRegionAccess(this.#runtime.regions, index, offset, into.length, "read");
+    const router = this.#routers[index];
+    if (router !== undefined) return router.read(offset, into);
+    try {
+      this.#base.readRegion(index, offset, into);
+    } catch (error) {
+      throw baseError(`a read of region ${index} at offset ${offset}`, error);
+    }
+  }
+
+  writeRegion(index: number, offset: number, from: Uint8Array): void {
+    if (this.#closing !== undefined) throw closedError();
+    checkRegionAccess(this.#runtime.regions, index, offset, from.length, "write");
+    const router = this.#routers[index];
+    if (router !== undefined) return router.write(offset, from);
+    try {
+      this.#base.writeRegion(index, offset, from);
+    } catch (error) {
+      throw baseError(`a write of region ${index} at offset ${offset}`, error);
+    }
+  }
+
+  setIrqs(request: IrqRequest): void {
+    this.#assertOpen();
+    checkIrqRequest(this.#runtime.irqs, request);
+    if (request.index < this.#baseIrqs) return this.#parts.interrupts.set(request);
+    const { guard, subDriver } = this.#parts;
+    guard.call(`setting interrupts of index ${request.index}`, () => subDriver.irqs?.set(request));
+  }
+
+  mapDma(mapping: DmaMapping): void | Promise<void> {
+    this.#assertOpen();
+    return this.#parts.dma.map(mapping);
+  }
+
+  unmapDma(range: IovaRange): void | Promise<void> {
+    this.#assertOpen();
+    return this.#parts.dma.unmap(range);
+  }
+
+  async unmapAllDma(): Promise<void> {
+    this.#assertOpen();
+    await this.#parts.dma.unmapAll();
+  }
+
+  noteMapping(index: number, area: MmapArea): Disposable {
+    this.#assertOpen();
+    const noted = this.#mappings.note(this.info.regions, index, area);
+    const below = this.#base.noteMapping?.(index, area);
+    return {
+      [Symbol.dispose]() {
+        noted[Symbol.dispose]();
+        below?.[Symbol.dispose]();
+      },
+    };
+  }
+
+  async reset(): Promise<void> {
+    this.#assertOpen();
+    if (!this.#runtime.resettable) {
+      throw new VfmigError("ERR_VFMIG_DEVICE_RESET", "The base device cannot be reset.", {
+        layer: "base",
+        details: { errno: "EINVAL" },
+      });
+    }
+    if (this.#controller !== undefined) return this.#controller.reset(() => this.#resetDevice());
+    const done = this.#resets.then(() => this.#resetDevice());
+    this.#resets = done.catch(() => {});
+    await done;
+  }
+
+  driverStatus(): Readonly<Record<string, unknown>> {
+    this.#assertOpen();
+    const { guard, subDriver } = this.#parts;
+    const status: unknown = guard.call("status()", () => subDriver.status?.() ?? {});
+    if (typeof status === "object" && status !== null) return { ...status };
+    throw guard.nonsense("status()", status, "an object");
+  }
+
+  hostRequest(count: number): void {
+    const { guard, subDriver } = this.#parts;
+    guard.call("hostRequest()", () => subDriver.hostRequest?.(count));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  #createController(ops: MigrationOps): MigrationController {
+    const { definition, guard, limits, logger, identity } = this.#parts;
+    const { callMs } = limits;
+    const format = definition.state;
+    const declared = definition.capabilities.migration ?? [];
+    if (format === undefined) throw guard.nonsense("its manifest", format, "a state format");
+    const { name, version } = definition;
+    return new MigrationController({
+      capabilities: { p2p: declared.includes("p2p"), preCopy: declared.includes("pre-copy") },
+      ops,
+      guard,
+      logger,
+      arcMs: limits.arcMs,
+      graceMs: limits.graceMs,
+      openSave: async (precopy) => {
+        const description = await this.description.describe();
+        const driver = { name, version };
+        const header = { driver, stateVersion: format.version, device: identity, description };
+        return new SaveSession({ header, format, ops, guard, callMs, precopy });
+      },
+      openLoad: () => {
+        const compare = this.description.compare.bind(this.description);
+        return new LoadSession({ driver: name, format, ops, guard, callMs, compare });
+      },
+      beforeWalk: (target) => this.#beforeWalk(target),
+      afterWalk: (state) => {
+        this.#session = isSaving(state);
+      },
+      arcStarts: () => {
+        for (const router of this.#routers) router?.hold();
+      },
+      arcEnds: (outcome) => this.#endArc(outcome),
+    });
+  }
+
+  #createLogging(): DmaLogging | undefined {
+    const { subDriver, guard, limits, logger } = this.#parts;
+    if (subDriver.dirtyTracking === undefined) return undefined;
+    return new DmaLogging({
+      ops: subDriver.dirtyTracking,
+      guard,
+      logger,
+      callMs: limits.callMs,
+      beforeStart: () => {
+        this.#mappings.refuseConflicts(this.#saving.regions, "log the device's writes");
+        this.#logging = true;
+      },
+      afterStop: () => {
+        this.#logging = false;
+      },
+    });
+  }
+
+  /** From here on no area is handed out that the saving layout does not have. */
+  #beforeWalk(target: MigrationState): void {
+    if (!isSaving(target)) return;
+    this.#mappings.refuseConflicts(this.#saving.regions, `go to ${target}`);
+    this.#session = true;
+  }
+
+  #endArc(outcome: ArcOutcome): void {
+    const { logger } = this.#parts;
+    for (const router of this.#routers) {
+      if (outcome === "lost" || outcome === "cancelled") router?.drop();
+      else router?.release((error) => logger.error(`A doorbell failed: ${messageOf(error)}`));
+    }
+  }
+
+  async #resetDevice(): Promise<void> {
+    const { subDriver, guard, limits, interrupts } = this.#parts;
+    for (const router of this.#routers) router?.drop();
+    let failure: unknown;
+    try {
+      guard.call("reset.prepare()", () => subDriver.reset?.prepare());
+    } catch (error) {
+      // The device is reset all the same: that is what its user asked for.
+      failure = error;
+    }
+    try {
+      await this.#base.reset();
+    } catch (error) {
+      throw resetError(baseError("a reset", error));
+    }
+    try {
+      interrupts.afterReset();
+      await guard.settle("reset.done()", limits.callMs, () => subDriver.reset?.done());
+    } catch (error) {
+      failure ??= error;
+    }
+    if (failure !== undefined) throw resetError(failure);
+  }
+
+  async #close(): Promise<void> {
+    const { base, dma, interrupts, guard, limits, subDriver, endContext } = this.#parts;
+    const logging = this.dmaLogging;
+    await closeInOrder([
+      ["session", () => this.#controller?.close()],
+      ["logging", () => (logging instanceof DmaLogging ? logging.stop() : undefined)],
+      ["mappings", () => dma.unmapAll()],
+      ["irqs", () => interrupts.close()],
+      ["sub-driver", () => guard.settle("close()", limits.callMs, () => subDriver.close())],
+      ["private memory", () => dma.private.close()],
+      ["context", endContext],
+      ["base", () => base[Symbol.asyncDispose]()],
+    ]);
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw closedError();
+  }
+}
+
+function resetError(cause: unknown): VfmigError {
+  const layer = VfmigError.is(cause) ? cause.layer : "core";
+  return new VfmigError("ERR_VFMIG_DEVICE_RESET", `The reset failed: ${messageOf(cause)}`, {
+    layer,
+    details: { errno: "EIO" },
+    cause,
+  });
+}

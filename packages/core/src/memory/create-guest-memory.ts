@@ -1,0 +1,129 @@
+import { VfmigError } from "../errors/vfmig-error.ts";
+import { IOVA_LIMIT, type DmaEntry, type DmaMap } from "./dma-map.ts";
+import type { GuestMemory, MemorySpan } from "./guest-memory.ts";
+
+const LIMIT = Number(IOVA_LIMIT);
+
+type Access = "read" | "write";
+
+/** Guest memory over the mappings of a {@link DmaMap}; mappings without memory are holes. */
+class MappedGuestMemory implements GuestMemory {
+  readonly #map: DmaMap;
+  /** The entry that answered last: rings and buffers are touched in runs. */
+  #last: DmaEntry | undefined;
+
+  constructor(map: DmaMap) {
+    this.#map = map;
+  }
+
+  span(iova: number, length: number, access: Access): MemorySpan {
+    const span = this.find(iova, length, access);
+    if (span === undefined) throw this.#refuse(iova, length, access);
+    return span;
+  }
+
+  find(iova: number, length: number, access: Access): MemorySpan | undefined {
+    if (!isRange(iova, length)) return undefined;
+    const entry = this.#entryAt(iova);
+    if (entry === undefined || iova + length > entry.end || !allows(entry, access)) {
+      return undefined;
+    }
+    return entry.span;
+  }
+
+  read(iova: number, into: Uint8Array): void {
+    const span = this.find(iova, into.length, "read");
+    if (span === undefined) return this.#copyAcross(iova, into, "read");
+    const from = iova - span.base;
+    into.set(span.bytes.subarray(from, from + into.length));
+  }
+
+  write(iova: number, from: Uint8Array): void {
+    const span = this.find(iova, from.length, "write");
+    if (span === undefined) return this.#copyAcross(iova, from, "write");
+    span.bytes.set(from, iova - span.base);
+  }
+
+  #entryAt(iova: number): DmaEntry | undefined {
+    const last = this.#last;
+    if (last !== undefined && last.usable && iova >= last.start && iova < last.end) return last;
+    const entry = this.#map.entries[this.#map.firstEndingAfter(iova)];
+    if (entry === undefined || !entry.usable || iova < entry.start) return undefined;
+    this.#last = entry;
+    return entry;
+  }
+
+  /** Checks the whole way first, so that a hole in the middle leaves nothing half written. */
+  #copyAcross(iova: number, bytes: Uint8Array, access: Access): void {
+    if (!isRange(iova, bytes.length)) throw this.#refuse(iova, bytes.length, access);
+    const end = iova + bytes.length;
+    for (let at = iova; at < end;) {
+      const entry = this.#entryAt(at);
+      if (entry === undefined || !allows(entry, access)) {
+        throw this.#refuse(iova, bytes.length, access);
+      }
+      at = entry.end;
+    }
+    for (let at = iova; at < end;) {
+      const entry = this.#entryAt(at);
+      const span = entry?.span;
+      if (entry === undefined || span === undefined) throw this.#refuse(at, end - at, access);
+      const stop = Math.min(end, entry.end);
+      const guest = span.bytes.subarray(at - span.base, stop - span.base);
+      const ours = bytes.subarray(at - iova, stop - iova);
+      if (access === "read") ours.set(guest);
+      else guest.set(ours);
+      at = stop;
+    }
+  }
+
+  #refuse(iova: number, length: number, access: Access): VfmigError {
+    return new VfmigError(
+      "ERR_VFMIG_GUEST_ADDRESS",
+      `The guest gave address ${show(iova)}, length ${String(length)}, for a ${access}, ` +
+        `but ${this.#why(iova, length, access)}.`,
+      { layer: "core", details: { iova, length, access, errno: "EFAULT" } },
+    );
+  }
+
+  #why(iova: number, length: number, access: Access): string {
+    if (!isRange(iova, length)) return "that is no range of addresses below 2^52";
+    const entry = this.#map.entries[this.#map.firstEndingAfter(iova)];
+    if (entry === undefined || iova < entry.start || !entry.usable) {
+      return "nothing is mapped there";
+    }
+    if (entry.span === undefined) {
+      return (
+        "the memory there came without a file, so that it cannot be reached; " +
+        "give the guest memory with a file (share=on)"
+      );
+    }
+    if (!allows(entry, access)) return `that mapping does not allow a ${access}`;
+    return "it runs beyond the mapping into a hole or another one";
+  }
+}
+
+/** {@link GuestMemory} over a table of mappings, which stays the caller's to change. */
+export function createGuestMemory(map: DmaMap): GuestMemory {
+  return new MappedGuestMemory(map);
+}
+
+function isRange(iova: number, length: number): boolean {
+  return (
+    Number.isSafeInteger(iova) &&
+    Number.isSafeInteger(length) &&
+    iova >= 0 &&
+    length >= 0 &&
+    iova + length <= LIMIT
+  );
+}
+
+function allows(entry: DmaEntry, access: Access): boolean {
+  if (entry.span === undefined) return false;
+  // A device reads what its user mapped readable, and writes what was mapped writable.
+  return access === "read" ? entry.mapping.read : entry.mapping.write;
+}
+
+function show(iova: number): string {
+  return Number.isSafeInteger(iova) && iova >= 0 ? `0x${iova.toString(16)}` : String(iova);
+}
