@@ -1,0 +1,244 @@
+import { VfmigError } from "@vfmig/core";
+import type {
+  DeviceInfo,
+  DmaLoggingFacet,
+  DmaMapping,
+  IovaRange,
+  IrqRequest,
+  MigrationFacet,
+  VfioDevice,
+} from "@vfmig/core";
+import { FEATURE, FEATURE_FLAG } from "../codec/device-feature.ts";
+import { HEADER } from "../codec/header.ts";
+import type { Capabilities } from "../codec/version.ts";
+import { threadToken } from "../thread-token.ts";
+import { Channel } from "./channel.ts";
+import { accessError, checkedRegion, DeviceView } from "./device-view.ts";
+import { RemoteDmaLogging } from "./dma-logging.ts";
+import { getMigrationFlags, getMigrationState, probeFeature } from "./feature-operations.ts";
+import { discover, exchangeVersions, type Discovered } from "./handshake.ts";
+import { irqOperations } from "./irq-batches.ts";
+import { RemoteMigration } from "./migration.ts";
+import * as operations from "./operations.ts";
+import { clientSettings, type ClientSettings, type VfioUserClientOptions } from "./options.ts";
+
+/** A device behind a vfio-user socket. */
+export interface VfioUserClient extends AsyncDisposable {
+  readonly info: DeviceInfo;
+  /**
+   * The device with accesses that stand still until the server has answered.
+   * @throws VfmigError `ERR_VFMIG_VFIO_USER_SAME_THREAD` where that server runs on this very thread
+   */
+  readonly device: VfioDevice;
+  /** Undefined where the device cannot migrate. */
+  readonly migration: MigrationFacet | undefined;
+  /** Undefined where the device keeps no log of its writes. */
+  readonly dmaLogging: DmaLoggingFacet | undefined;
+  /** Settles when the connection has ended, with the reason where it was not `close`. */
+  readonly closed: Promise<VfmigError | undefined>;
+  readRegion(index: number, offset: number, into: Uint8Array): Promise<void>;
+  /** Waits for the reply, also where the synchronous view posts. */
+  writeRegion(index: number, offset: number, from: Uint8Array): Promise<void>;
+  setIrqs(request: IrqRequest): Promise<void>;
+  /** @throws VfmigError `ERR_VFMIG_VFIO_USER_UNSUPPORTED` for memory that no fd stands for */
+  mapDma(mapping: DmaMapping): Promise<void>;
+  unmapDma(range: IovaRange): Promise<void>;
+  /** Removes every mapping. */
+  unmapAllDma(): Promise<void>;
+  reset(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Beyond the bulk data of a message. */
+const STRUCT_BYTES = 8192;
+/** libvfio-user loses the stream on larger requests (one socket buffer of the kernel). */
+const FOREIGN_WRITE_LIMIT = 32_768;
+
+/**
+ * Connects to a vfio-user server, negotiates and asks what its device is.
+ *
+ * @throws VfmigError `ERR_VFMIG_SYSTEM_CALL` (cannot connect), `ERR_VFMIG_VFIO_USER_VERSION`,
+ * `ERR_VFMIG_VFIO_USER_CLOSED`, `ERR_VFMIG_VFIO_USER_TIMEOUT` (another client is served)
+ * @example
+ * ```ts
+ * await using client = await connectVfioUser({ io: createLinuxIo(), path: "/run/vf0.sock" });
+ * const vendor = new Uint8Array(2);
+ * await client.readRegion(7, 0, vendor);
+ * ```
+ */
+export async function connectVfioUser(options: VfioUserClientOptions): Promise<VfioUserClient> {
+  const settings = clientSettings(options);
+  const name = options.path ?? `fd ${options.fd}`;
+  const fd = options.fd ?? settings.io.connect(options.path ?? "");
+  const regionFds: number[] = [];
+  const channel = new Channel({
+    ...settings,
+    fd,
+    maxMessageBytes: HEADER.BYTES + STRUCT_BYTES + settings.maxDataTransferSize,
+  });
+  try {
+    const { capabilities: peer } = await exchangeVersions(channel, ownCapabilities(settings));
+    const found = await discover(channel, name, regionFds);
+    const facets = await discoverFacets(channel, settings, peer);
+    return new Client(settings, channel, found, peer, facets, regionFds);
+  } catch (error) {
+    channel.close();
+    for (const each of regionFds) settings.io.close(each);
+    throw error;
+  }
+}
+
+function ownCapabilities(settings: ClientSettings): Capabilities {
+  return {
+    maxMsgFds: 16,
+    maxDataTransferSize: settings.maxDataTransferSize,
+    maxDmaMaps: 65_535,
+    pageSizes: settings.io.pageSize,
+    migration: { pageSize: settings.io.pageSize, maxBitmapSize: settings.maxDataTransferSize },
+    vfmig: { thread: threadToken() },
+  };
+}
+
+interface Facets {
+  readonly migration: RemoteMigration | undefined;
+  readonly dmaLogging: RemoteDmaLogging | undefined;
+}
+
+/** The facets that the server has; a server that refuses to say has none. */
+async function discoverFacets(
+  channel: Channel,
+  settings: ClientSettings,
+  peer: Capabilities,
+): Promise<Facets> {
+  const flags = await orUndefined(channel.call(getMigrationFlags()));
+  const state = flags && (await orUndefined(channel.call(getMigrationState())));
+  const logs = await orUndefined(
+    channel.call(probeFeature(FEATURE.DMA_LOGGING_START, FEATURE_FLAG.SET)).then(() => true),
+  );
+  const read = Math.min(settings.maxDataTransferSize, peer.maxDataTransferSize);
+  const write =
+    peer.vfmig === undefined
+      ? Math.min(FOREIGN_WRITE_LIMIT, peer.maxDataTransferSize)
+      : peer.maxDataTransferSize;
+  const bitmap = Math.min(settings.maxDataTransferSize, peer.migration?.maxBitmapSize ?? Infinity);
+  return {
+    migration:
+      flags && state ? new RemoteMigration(channel, flags, state, { read, write }) : undefined,
+    dmaLogging: logs === true ? new RemoteDmaLogging(channel, bitmap) : undefined,
+  };
+}
+
+async function orUndefined<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (VfmigError.is(error) && error.code === "ERR_VFMIG_VFIO_USER_REMOTE") return undefined;
+    throw error;
+  }
+}
+
+class Client implements VfioUserClient {
+  readonly info: DeviceInfo;
+  readonly migration: RemoteMigration | undefined;
+  readonly dmaLogging: RemoteDmaLogging | undefined;
+  readonly closed: Promise<VfmigError | undefined>;
+  readonly #channel: Channel;
+  readonly #view: DeviceView;
+  readonly #sameThread: boolean;
+  readonly #maxData: number;
+  readonly #maxFds: number;
+
+  constructor(
+    settings: ClientSettings,
+    channel: Channel,
+    found: Discovered,
+    peer: Capabilities,
+    facets: Facets,
+    regionFds: readonly number[],
+  ) {
+    this.info = found.info;
+    this.migration = facets.migration;
+    this.dmaLogging = facets.dmaLogging;
+    this.#channel = channel;
+    this.#sameThread = peer.vfmig?.sameThread === true;
+    this.#maxData = Math.min(settings.maxDataTransferSize, peer.maxDataTransferSize);
+    this.#maxFds = peer.maxMsgFds;
+    this.closed = channel.closed.then((reason) => {
+      for (const fd of regionFds) settings.io.close(fd);
+      return reason;
+    });
+    // As QEMU: a write behind a mapped access must not overtake it, so nothing is posted then.
+    const mapped = found.info.regions.some((region) => region.mmap !== undefined);
+    const posts = settings.postedWrites === "memory" && !mapped;
+    this.#view = new DeviceView({
+      channel,
+      info: found.info,
+      migration: facets.migration,
+      dmaLogging: facets.dmaLogging,
+      posted: found.memory.map((memory) => memory && posts),
+      maxData: this.#maxData,
+      maxFds: this.#maxFds,
+      unmapDma: (range) => this.unmapDma(range),
+      reset: () => this.reset(),
+      close: () => this.close(),
+    });
+  }
+
+  get device(): VfioDevice {
+    if (!this.#sameThread) return this.#view;
+    throw new VfmigError(
+      "ERR_VFMIG_VFIO_USER_SAME_THREAD",
+      `vfio-user: the server of ${this.info.identity.device} runs on this thread and could never answer a call that stands still; use the client's asynchronous methods, or serve the device in another thread`,
+      { layer: "vfio-user", details: { device: this.info.identity.device } },
+    );
+  }
+
+  async readRegion(index: number, offset: number, into: Uint8Array): Promise<void> {
+    if (!checkedRegion(this.info, index, offset, into.length).read)
+      throw accessError(index, "read");
+    for (let at = 0; at < into.length; at += this.#maxData) {
+      const piece = into.subarray(at, at + this.#maxData);
+      await this.#channel.call(operations.readRegion(index, offset + at, piece));
+    }
+  }
+
+  async writeRegion(index: number, offset: number, from: Uint8Array): Promise<void> {
+    if (!checkedRegion(this.info, index, offset, from.length).write)
+      throw accessError(index, "write");
+    for (let at = 0; at < from.length; at += this.#maxData) {
+      const piece = from.subarray(at, at + this.#maxData);
+      await this.#channel.call(operations.writeRegion(index, offset + at, piece));
+    }
+  }
+
+  async setIrqs(request: IrqRequest): Promise<void> {
+    for (const operation of irqOperations(request, this.#maxFds))
+      await this.#channel.call(operation);
+  }
+
+  async mapDma(mapping: DmaMapping): Promise<void> {
+    await this.#channel.call(operations.mapDma(mapping));
+  }
+
+  async unmapDma(range: IovaRange): Promise<void> {
+    await this.#channel.call(operations.unmapDma(range));
+  }
+
+  async unmapAllDma(): Promise<void> {
+    await this.#channel.call(operations.unmapDma("all"));
+  }
+
+  async reset(): Promise<void> {
+    await this.#channel.call(operations.resetDevice());
+    await this.migration?.refresh();
+  }
+
+  async close(): Promise<void> {
+    this.#channel.close();
+    await this.closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,132 @@
+import { VfmigError } from "@vfmig/core";
+import type {
+  DeviceInfo,
+  DmaLoggingFacet,
+  DmaMapping,
+  IovaRange,
+  IrqRequest,
+  MigrationFacet,
+  RegionInfo,
+  VfioDevice,
+} from "@vfmig/core";
+import { COMMAND } from "../codec/commands.ts";
+import { REGION_ACCESS, writeRegionAccess } from "../codec/region-access.ts";
+import type { Channel } from "./channel.ts";
+import { irqOperations } from "./irq-batches.ts";
+import { copyRegionData, mapDma, writeRegion } from "./operations.ts";
+
+/** What the view needs of its client. */
+export interface DeviceViewOptions {
+  readonly channel: Channel;
+  readonly info: DeviceInfo;
+  readonly migration: MigrationFacet | undefined;
+  readonly dmaLogging: DmaLoggingFacet | undefined;
+  /** By region: writes need no reply. */
+  readonly posted: readonly boolean[];
+  /** Most data in one message, in bytes. */
+  readonly maxData: number;
+  readonly maxFds: number;
+  readonly unmapDma: (range: IovaRange) => Promise<void>;
+  readonly reset: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** A remote device with region accesses, irqs and mappings that stand still until they are done. */
+export class DeviceView implements VfioDevice {
+  readonly info: DeviceInfo;
+  readonly migration: MigrationFacet | undefined;
+  readonly dmaLogging: DmaLoggingFacet | undefined;
+  readonly #options: DeviceViewOptions;
+  readonly #channel: Channel;
+
+  constructor(options: DeviceViewOptions) {
+    this.#options = options;
+    this.#channel = options.channel;
+    this.info = options.info;
+    this.migration = options.migration;
+    this.dmaLogging = options.dmaLogging;
+  }
+
+  readRegion(index: number, offset: number, into: Uint8Array): void {
+    const region = checkedRegion(this.info, index, offset, into.length);
+    if (!region.read) throw accessError(index, "read");
+    const { maxData } = this.#options;
+    if (into.length <= maxData) return this.#read(index, offset, into);
+    for (let at = 0; at < into.length; at += maxData) {
+      this.#read(index, offset + at, into.subarray(at, at + maxData));
+    }
+  }
+
+  writeRegion(index: number, offset: number, from: Uint8Array): void {
+    const region = checkedRegion(this.info, index, offset, from.length);
+    if (!region.write) throw accessError(index, "write");
+    const { maxData, posted } = this.#options;
+    for (let at = 0; at < from.length; at += maxData) {
+      const piece = from.length <= maxData ? from : from.subarray(at, at + maxData);
+      const operation = writeRegion(index, offset + at, piece);
+      if (posted[index] === true) this.#channel.post(operation);
+      else this.#channel.callSync(operation);
+    }
+  }
+
+  setIrqs(request: IrqRequest): void {
+    for (const operation of irqOperations(request, this.#options.maxFds)) {
+      this.#channel.callSync(operation);
+    }
+  }
+
+  mapDma(mapping: DmaMapping): void {
+    this.#channel.callSync(mapDma(mapping));
+  }
+
+  /** Settles when the server has answered, which may take as long as the device uses the range. */
+  unmapDma(range: IovaRange): Promise<void> {
+    return this.#options.unmapDma(range);
+  }
+
+  reset(): Promise<void> {
+    return this.#options.reset();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#options.close();
+  }
+
+  #read(index: number, offset: number, into: Uint8Array): void {
+    const { out } = this.#channel;
+    writeRegionAccess(out.view, out.at, offset, index, into.length);
+    this.#channel.readSync(COMMAND.REGION_READ, REGION_ACCESS.BYTES, into, copyRegionData);
+  }
+}
+
+/** @throws VfmigError `ERR_VFMIG_REGION_INDEX`, `ERR_VFMIG_REGION_RANGE` */
+export function checkedRegion(
+  info: DeviceInfo,
+  index: number,
+  offset: number,
+  length: number,
+): RegionInfo {
+  const region = info.regions[index];
+  if (region === undefined) {
+    throw new VfmigError("ERR_VFMIG_REGION_INDEX", `vfio-user: the device has no region ${index}`, {
+      layer: "vfio-user",
+      details: { index },
+    });
+  }
+  if (!Number.isSafeInteger(offset) || offset < 0 || offset + length > region.size) {
+    throw new VfmigError(
+      "ERR_VFMIG_REGION_RANGE",
+      `vfio-user: ${length} bytes at offset ${offset} are outside region ${index}, which has ${region.size}`,
+      { layer: "vfio-user", details: { index, offset, length, size: region.size } },
+    );
+  }
+  return region;
+}
+
+export function accessError(index: number, what: "read" | "write"): VfmigError {
+  return new VfmigError(
+    "ERR_VFMIG_REGION_ACCESS",
+    `vfio-user: region ${index} does not allow to ${what}`,
+    { layer: "vfio-user", details: { index } },
+  );
+}

@@ -1,0 +1,130 @@
+import type { IrqEvent, VfioDevice } from "@vfmig/core";
+import type { NativeIo } from "@vfmig/linux";
+import { refusal } from "../codec/errno.ts";
+import type { IrqAction, SetIrqsRequest } from "../codec/set-irqs.ts";
+
+/** An eventfd that came over the socket. */
+class FdIrqEvent implements IrqEvent {
+  readonly fd: number;
+  readonly #io: NativeIo;
+
+  constructor(io: NativeIo, fd: number) {
+    this.#io = io;
+    this.fd = fd;
+  }
+
+  signal(): void {
+    try {
+      this.#io.signalEventfd(this.fd);
+    } catch {
+      // A device may hold an event for a moment after the client took it away.
+    }
+  }
+
+  close(): void {
+    this.#io.close(this.fd);
+  }
+}
+
+type Slots = Map<number, FdIrqEvent>;
+
+/** The events that one client has set. They are the connection's, and closed when they are replaced. */
+export class IrqTable {
+  readonly #io: NativeIo;
+  readonly #device: VfioDevice;
+  readonly #slots = new Map<string, Slots>();
+
+  constructor(io: NativeIo, device: VfioDevice) {
+    this.#io = io;
+    this.#device = device;
+  }
+
+  /** Number of open events. */
+  get size(): number {
+    let count = 0;
+    for (const slots of this.#slots.values()) count += slots.size;
+    return count;
+  }
+
+  /**
+   * Hands a checked request to the device. Takes every fd out of `fds`, also where it throws.
+   * @throws VfmigError what the device throws; `ERR_VFMIG_VFIO_USER_REQUEST` for an fd that is no eventfd
+   */
+  apply(request: SetIrqsRequest, fds: number[]): void {
+    const { index, start, count, action, kind } = request;
+    if (kind !== "event") {
+      const data =
+        kind === "bool" ? ({ kind, values: request.values } as const) : ({ kind } as const);
+      this.#device.setIrqs({ index, start, count, action, data });
+      if (action === "trigger" && count === 0) this.#closeIndex(index);
+      return;
+    }
+    const events = this.#wrap(fds);
+    try {
+      const all = Array.from({ length: count }, (_, i) => events[i]);
+      this.#device.setIrqs({ index, start, count, action, data: { kind, events: all } });
+    } catch (error) {
+      for (const event of events) event.close();
+      throw error;
+    }
+    this.#replace(index, action, start, count, events);
+  }
+
+  /** Takes every event away from the device and closes it; tells `onError` of devices that refuse. */
+  disableAll(onError: (error: unknown) => void): void {
+    const indexes = new Set([...this.#slots.keys()].map((key) => Number(key.split("/")[0])));
+    for (const index of indexes) {
+      try {
+        this.#device.setIrqs({
+          index,
+          start: 0,
+          count: 0,
+          action: "trigger",
+          data: { kind: "none" },
+        });
+      } catch (error) {
+        onError(error);
+      }
+      this.#closeIndex(index);
+    }
+  }
+
+  #wrap(fds: number[]): FdIrqEvent[] {
+    for (const fd of fds) {
+      const { kind } = this.#io.status(fd);
+      if (kind !== "eventfd") {
+        throw refusal("EINVAL", `SET_IRQS: a descriptor is no eventfd but a ${kind}`, { kind });
+      }
+    }
+    // A full counter of a blocking eventfd would stop this thread.
+    for (const fd of fds) this.#io.setNonBlocking(fd);
+    return fds.splice(0).map((fd) => new FdIrqEvent(this.#io, fd));
+  }
+
+  #replace(
+    index: number,
+    action: IrqAction,
+    start: number,
+    count: number,
+    events: readonly FdIrqEvent[],
+  ): void {
+    const key = `${index}/${action}`;
+    let slots = this.#slots.get(key);
+    if (slots === undefined) this.#slots.set(key, (slots = new Map()));
+    for (let i = 0; i < count; i += 1) {
+      slots.get(start + i)?.close();
+      const event = events[i];
+      if (event === undefined) slots.delete(start + i);
+      else slots.set(start + i, event);
+    }
+  }
+
+  #closeIndex(index: number): void {
+    for (const action of ["mask", "unmask", "trigger"]) {
+      const slots = this.#slots.get(`${index}/${action}`);
+      if (slots === undefined) continue;
+      for (const event of slots.values()) event.close();
+      this.#slots.delete(`${index}/${action}`);
+    }
+  }
+}

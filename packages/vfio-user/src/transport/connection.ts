@@ -1,0 +1,245 @@
+import { VfmigError } from "@vfmig/core";
+import type { Clock, Timer } from "@vfmig/core";
+import { receiveSoon } from "@vfmig/linux";
+import type { NativeIo, ReceiveBounds, Watch } from "@vfmig/linux";
+import { FrameReader } from "./frame-reader.ts";
+import type { Message } from "./message.ts";
+import { SendQueue } from "./send-queue.ts";
+
+export interface ConnectionOptions {
+  readonly io: NativeIo;
+  /** A connected, non-blocking stream socket; the connection closes it. */
+  readonly fd: number;
+  readonly clock: Clock;
+  /** Largest message that the peer may send, header included, in bytes. */
+  readonly maxMessageBytes: number;
+  /** Most fds that one message may bring. */
+  readonly maxFds: number;
+  /** Unsent bytes above which {@link Connection.congested} is true. */
+  readonly sendLimitBytes: number;
+  /** How long to wait for a further message before the event loop runs again. Default: not at all. */
+  readonly wait?: ReceiveBounds | undefined;
+  /** Called for each message; fds that it leaves in the message are closed. */
+  readonly onMessage: (message: Message) => void;
+  /** Called once; `error` undefined where the peer, or this side, simply closed. */
+  readonly onEnd: (error: VfmigError | undefined) => void;
+  /** Everything waiting was sent, after a congestion. */
+  readonly onDrained?: () => void;
+}
+
+/** Messages of one turn of the event loop; then timers and other descriptors have theirs. */
+const TURN_MESSAGES = 64;
+/** Longest wait for room to send before a caller that stands still looks for messages again. */
+const SEND_SLICE_US = 500;
+
+type Received = "data" | "nothing" | "ended";
+
+/** Messages over one socket: reads big, sends each message in one call, keeps account of fds. */
+export class Connection {
+  readonly reader: FrameReader;
+  readonly #options: ConnectionOptions;
+  readonly #queue: SendQueue;
+  readonly #fds: number[] = [];
+  #watch: Watch | undefined;
+  #again: Timer | undefined;
+  #paused = false;
+  #closed = false;
+  #dispatching = false;
+  /** The last read left room in the buffer, and no fds ended it early. */
+  #tookAll = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.reader = new FrameReader({
+      maxMessageBytes: options.maxMessageBytes,
+      maxFds: options.maxFds,
+    });
+    this.#queue = new SendQueue({
+      io: options.io,
+      fd: options.fd,
+      clock: options.clock,
+      limitBytes: options.sendLimitBytes,
+      onFailure: (error) => this.#fail("cannot send", error),
+      onDrained: () => options.onDrained?.(),
+    });
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** More bytes wait for the peer than the limit allows. */
+  get congested(): boolean {
+    return this.#queue.congested;
+  }
+
+  get unsentBytes(): number {
+    return this.#queue.waitingBytes;
+  }
+
+  /** Begins to take messages from the event loop. */
+  start(): void {
+    if (this.#closed || this.#watch !== undefined) return;
+    this.#watch = this.#options.io.watch(this.#options.fd, () => this.#turn());
+  }
+
+  /** Takes no further messages until {@link Connection.resume}. Call it from a handler too. */
+  pause(): void {
+    this.#paused = true;
+    this.#watch?.[Symbol.dispose]();
+    this.#watch = undefined;
+  }
+
+  resume(): void {
+    if (!this.#paused || this.#closed) return;
+    this.#paused = false;
+    this.start();
+    // Complete messages may stand in the buffer with nothing left to read behind them.
+    this.#goOnSoon();
+  }
+
+  /** Sends one message of `length` bytes from the start of `bytes`. The fds stay the caller's. */
+  send(bytes: Uint8Array, length: number, fds?: readonly number[]): void {
+    this.#queue.send(bytes, length, fds);
+  }
+
+  /**
+   * For a caller that waits on this thread: handles what there is, else waits until something comes, at
+   * most `timeoutUs` microseconds, and handles that. Looks `emptyReads` times before it sleeps.
+   */
+  pump(timeoutUs: number, emptyReads: number): void {
+    if (this.#dispatch(Infinity) > 0 || this.#closed) return;
+    const { io, fd } = this.#options;
+    if (!this.#queue.empty && !this.#queue.flush()) {
+      // The server may stand still for our reading, as we do for its; so look for both.
+      io.waitWritable(fd, Math.min(timeoutUs, SEND_SLICE_US));
+      this.#receiveAll();
+      return;
+    }
+    for (let left = emptyReads; left > 0; left -= 1) if (this.#receiveAll()) return;
+    if (io.waitReadable(fd, timeoutUs)) this.#receiveAll();
+  }
+
+  /** Ends the connection from this side. */
+  close(): void {
+    this.#end(undefined);
+  }
+
+  /** Ends the connection because the peer broke the protocol. */
+  protocolError(problem: string): void {
+    this.#end(
+      new VfmigError(
+        "ERR_VFMIG_VFIO_USER_PROTOCOL",
+        `vfio-user: the peer broke the protocol: ${problem}; the connection was closed`,
+        { layer: "vfio-user", details: { problem } },
+      ),
+    );
+  }
+
+  /** One turn of the event loop: what there is, within the turn's budget. */
+  #turn(): void {
+    let budget = TURN_MESSAGES;
+    for (;;) {
+      budget -= this.#dispatch(budget);
+      if (this.#closed || this.#paused) return;
+      if (budget <= 0) return this.#goOnSoon();
+      // A read that left room took all there was; the watch calls again for what comes later.
+      if (this.#tookAll && this.#options.wait === undefined) {
+        this.#tookAll = false;
+        return;
+      }
+      if (this.#receive(this.#options.wait) !== "data") return;
+    }
+  }
+
+  /** Receives and handles what there is; true if there was anything, or the connection has ended. */
+  #receiveAll(): boolean {
+    let any = false;
+    while (!this.#closed && this.#receive(undefined) === "data") {
+      any = true;
+      this.#dispatch(Infinity);
+      if (this.#tookAll) break;
+    }
+    return any || this.#closed;
+  }
+
+  /** Handles complete messages in the buffer; returns how many. */
+  #dispatch(budget: number): number {
+    if (this.#dispatching) return 0;
+    this.#dispatching = true;
+    let count = 0;
+    try {
+      while (count < budget && !this.#closed && !this.#paused) {
+        const result = this.reader.next();
+        if (result === "partial") break;
+        if (result === "broken") {
+          this.protocolError(this.reader.problem);
+          break;
+        }
+        count += 1;
+        this.#options.onMessage(this.reader.message);
+        if (this.reader.message.fds.length > 0) this.#closeAll(this.reader.message.fds.splice(0));
+      }
+    } finally {
+      this.#dispatching = false;
+    }
+    return count;
+  }
+
+  #receive(wait: ReceiveBounds | undefined): Received {
+    const { io, fd } = this.#options;
+    const reader = this.reader;
+    reader.makeRoom();
+    let count: number;
+    try {
+      count =
+        wait === undefined
+          ? io.receive(fd, reader.bytes, reader.writeOffset, reader.room, this.#fds)
+          : receiveSoon(io, fd, reader.bytes, reader.writeOffset, reader.room, this.#fds, wait);
+    } catch (error) {
+      this.#fail("cannot receive", error);
+      return "ended";
+    }
+    if (count < 0) return "nothing";
+    if (count === 0) {
+      this.#end(undefined);
+      return "ended";
+    }
+    this.#tookAll = count < reader.room && this.#fds.length === 0;
+    reader.commit(count, this.#fds);
+    return "data";
+  }
+
+  #goOnSoon(): void {
+    this.#again ??= this.#options.clock.soon(() => {
+      this.#again = undefined;
+      if (!this.#closed && !this.#paused) this.#turn();
+    });
+  }
+
+  #fail(what: string, cause: unknown): void {
+    this.#end(
+      new VfmigError("ERR_VFMIG_VFIO_USER_CLOSED", `vfio-user: the connection broke: ${what}`, {
+        layer: "vfio-user",
+        cause,
+      }),
+    );
+  }
+
+  #end(error: VfmigError | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#watch?.[Symbol.dispose]();
+    this.#watch = undefined;
+    this.#again?.cancel();
+    this.#queue.close();
+    this.#closeAll(this.reader.drainFds());
+    this.#closeAll(this.#fds.splice(0));
+    this.#options.io.close(this.#options.fd);
+    this.#options.onEnd(error);
+  }
+
+  #closeAll(fds: readonly number[]): void {
+    for (const fd of fds) this.#options.io.close(fd);
+  }
+}
