@@ -19,9 +19,7 @@ export function exitCodeFor(error: unknown): number {
   if (code.startsWith("ERR_VFMIG_CONFIG_") || code.startsWith("ERR_VFMIG_PLUGIN_")) {
     return EXIT.configuration;
   }
-  if (code === "ERR_VFMIG_HOST_MODULE" || code === "ERR_VFMIG_HOST_OPTIONS") {
-    return EXIT.configuration;
-  }
+  if (code === "ERR_VFMIG_HOST_MODULE") return EXIT.configuration;
   if (code.startsWith("ERR_VFMIG_STATE_")) return EXIT.failed;
   if (code === "ERR_VFMIG_NATIVE_UNAVAILABLE" || code === "ERR_VFMIG_SYSTEM_CALL") {
     return EXIT.environment;

@@ -36,7 +36,8 @@ export async function runCli(words: readonly string[]): Promise<number> {
     .addHelpText("after", HELP_AFTER)
     .exitOverride()
     .configureOutput({ writeErr: (text) => terminal.note(text.trimEnd()) });
-  for (const add of [demoCommand, configCommand, pluginCommand, stateCommand]) add(program, context);
+  for (const add of [demoCommand, configCommand, pluginCommand, stateCommand])
+    add(program, context);
   try {
     await program.parseAsync(words, { from: "user" });
     return code;

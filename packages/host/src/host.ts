@@ -50,7 +50,9 @@ export async function openHost(options: HostOptions): Promise<Host> {
       }),
     ),
   );
-  const devices = started.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  const devices = started.flatMap((result) =>
+    result.status === "fulfilled" ? [result.value] : [],
+  );
   const close = async (): Promise<void> => {
     await Promise.allSettled(devices.map((device) => device[Symbol.asyncDispose]()));
     await rm(runtimeFolder, { recursive: true, force: true });

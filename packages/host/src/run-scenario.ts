@@ -1,5 +1,6 @@
 import "reflect-metadata";
 import {
+  parseOptions,
   VfmigError,
   type ScenarioDefinition,
   type ScenarioProgress,
@@ -8,7 +9,6 @@ import {
 import { container } from "tsyringe";
 import type { Host } from "./host.ts";
 import { ModuleLoader } from "./opening/module-loader.ts";
-import { parseOptions } from "./opening/options.ts";
 
 export interface ScenarioRun {
   readonly moves: number;
@@ -23,7 +23,7 @@ export interface ScenarioRun {
 /**
  * Runs the scenario that the configuration names against the host's devices.
  * @throws VfmigError `ERR_VFMIG_HOST_MODULE` if it names none or the package exports none,
- * `ERR_VFMIG_HOST_OPTIONS`, or what the scenario threw
+ * `ERR_VFMIG_PLUGIN_OPTIONS_*`, or what the scenario threw
  */
 export async function runScenario(host: Host, run: ScenarioRun): Promise<ScenarioReport> {
   const { config, file, folder } = host.loaded;
@@ -43,7 +43,7 @@ export async function runScenario(host: Host, run: ScenarioRun): Promise<Scenari
       { layer: "host", details: { package: name } },
     );
   }
-  const options = parseOptions(value.options, config.scenario.options, "scenario.options", name);
+  const options = parseOptions(value, config.scenario.options, "scenario.options");
   return value.run({
     ...run,
     options,

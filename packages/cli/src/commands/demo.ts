@@ -29,7 +29,9 @@ Examples:
 export function demoCommand(program: Command, context: CommandContext): void {
   program
     .command("demo")
-    .description("Move a device between two processes while frames flow, and prove that none is lost.")
+    .description(
+      "Move a device between two processes while frames flow, and prove that none is lost.",
+    )
     .option("-c, --config <path>", "configuration file, or the folder that holds it", ".")
     .addOption(
       new Option("--repeat <n>", "moves, to and fro")

@@ -7,7 +7,9 @@ export function pluginCommand(program: Command, { terminal }: CommandContext): v
   const plugin = program.command("plugin").description("Look at a plugin before it is chosen.");
   plugin
     .command("integrity")
-    .description("Print the sha512 over the files that npm would publish, to pin it in a configuration.")
+    .description(
+      "Print the sha512 over the files that npm would publish, to pin it in a configuration.",
+    )
     .argument("<package>", "such as @vfmig/plugin-i40e")
     .option("-C, --folder <path>", "folder from which the package is resolved", ".")
     .option("--json", "print one JSON object on stdout")
@@ -18,12 +20,10 @@ Example:
   vfmig plugin integrity @vfmig/plugin-i40e
   then write driver: { package: "@vfmig/plugin-i40e", integrity: "sha512-..." }`,
     )
-    .action(
-      async (name: string, options: { readonly folder: string; readonly json?: boolean }) => {
-        const { version, root } = await resolvePackage(name, options.folder);
-        const integrity = await packageIntegrity(root);
-        const report = { schemaVersion: 1, package: name, version, integrity };
-        terminal.result(options.json ? JSON.stringify(report) : integrity);
-      },
-    );
+    .action(async (name: string, options: { readonly folder: string; readonly json?: boolean }) => {
+      const { version, root } = await resolvePackage(name, options.folder);
+      const integrity = await packageIntegrity(root);
+      const report = { schemaVersion: 1, package: name, version, integrity };
+      terminal.result(options.json ? JSON.stringify(report) : integrity);
+    });
 }

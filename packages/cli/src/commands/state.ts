@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { inspectState, renderState, VfmigError } from "@vfmig/core";
+import { EXIT } from "../exit-codes.ts";
 import type { CommandContext } from "../program.ts";
 
 /** `vfmig state inspect`: what a device-state stream holds, without its plugin. */
-export function stateCommand(program: Command, { terminal }: CommandContext): void {
+export function stateCommand(program: Command, { terminal, exit }: CommandContext): void {
   const state = program.command("state").description("Look into the state of a device.");
   state
     .command("inspect")
@@ -13,9 +14,8 @@ export function stateCommand(program: Command, { terminal }: CommandContext): vo
     .option("--json", "print one JSON object on stdout")
     .action(async (file: string, options: { readonly json?: boolean }) => {
       const tree = inspectState(await bytesOf(file));
-      terminal.result(
-        options.json ? JSON.stringify({ schemaVersion: 1, ...tree }) : renderState(tree),
-      );
+      terminal.result(options.json ? JSON.stringify(tree) : renderState(tree));
+      if (!tree.sound) exit(EXIT.failed);
     });
 }
 

@@ -50,7 +50,14 @@ export function demoJson(
   const identity = devices[0]?.identity;
   const driver = identity?.driver;
   const total = (
-    field: "sent" | "delivered" | "duringBlackout" | "lost" | "duplicated" | "reordered" | "corrupted",
+    field:
+      | "sent"
+      | "delivered"
+      | "duringBlackout"
+      | "lost"
+      | "duplicated"
+      | "reordered"
+      | "corrupted",
     direction?: FlowReport["direction"],
   ): number =>
     sum(

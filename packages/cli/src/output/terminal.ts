@@ -47,7 +47,9 @@ export function terminalLogger(terminal: Terminal, verbose: boolean): Logger {
     (message: string, details?: Readonly<Record<string, unknown>>): void => {
       if (!show) return;
       const more = Object.entries(details ?? {})
-        .map(([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+        .map(
+          ([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+        )
         .join("");
       terminal.note(`${level}: ${message}${more}`);
     };

@@ -1,5 +1,12 @@
 import "reflect-metadata";
-import { loadConfig, systemClock, VfmigError, type Logger, type VfioDevice } from "@vfmig/core";
+import {
+  loadConfig,
+  systemClock,
+  VfmigError,
+  type ComposedDevice,
+  type Logger,
+  type VfioDevice,
+} from "@vfmig/core";
 import { createLinuxIo } from "@vfmig/linux";
 import { container } from "tsyringe";
 import { createVfioUserServer } from "@vfmig/vfio-user";
@@ -26,9 +33,10 @@ async function main(start: DeviceStart): Promise<void> {
   const opened = await scope
     .resolve(DeviceOpener)
     .open(entry, `devices[${index}]`, { folder, runtimeFolder });
-  const path = entry.socket === undefined
-    ? join(runtimeFolder, `${entry.name}.sock`)
-    : join(folder, entry.socket);
+  const path =
+    entry.socket === undefined
+      ? join(runtimeFolder, `${entry.name}.sock`)
+      : join(folder, entry.socket);
   const server = createVfioUserServer({ io, device: opened.device, path, logger });
 
   const stop = async (): Promise<void> => {
@@ -75,11 +83,13 @@ async function ask(
 function describable(
   device: VfioDevice,
   composed: OpenedDevice["composed"],
-): NonNullable<NonNullable<OpenedDevice["composed"]>["description"]> {
-  const description = composed?.description;
-  if (description !== undefined) return description;
+): ComposedDevice["description"] {
+  if (composed !== undefined && device.migration !== undefined) return composed.description;
   const { device: name, driver, base } = device.info.identity;
-  const what = driver === undefined ? `runs on its base alone (${base.name})` : `is driven by ${driver.name}, which gives no migration`;
+  const what =
+    driver === undefined
+      ? `runs on its base alone (${base.name})`
+      : `is driven by ${driver.name}, which gives no migration`;
   throw new VfmigError(
     "ERR_VFMIG_HOST_NO_MIGRATION",
     `Device "${name}" ${what}, so it cannot be moved. The guest keeps it. Name a driver with migration in the configuration.`,

@@ -2,7 +2,7 @@ import {
   compose,
   createPluginRegistry,
   packageIntegrity,
-  validateManifest,
+  parseOptions,
   verifyIntegrity,
   VfmigError,
   type BaseDefinition,
@@ -11,13 +11,13 @@ import {
   type DeviceConfig,
   type DriverReference,
   type Logger,
-  type SubDriverDefinition,
+  type PluginRegistry,
+  type RegisteredPlugin,
   type VfioDevice,
 } from "@vfmig/core";
 import type { NativeIo } from "@vfmig/linux";
 import { inject, injectable } from "tsyringe";
 import { ModuleLoader } from "./module-loader.ts";
-import { parseOptions } from "./options.ts";
 import { allocateShared } from "./shared-memory.ts";
 import { TOKENS } from "./tokens.ts";
 
@@ -27,10 +27,10 @@ export interface OpenedDevice {
   readonly composed: ComposedDevice | undefined;
 }
 
-interface LoadedDriver {
-  readonly definition: SubDriverDefinition;
-  readonly integrity: string;
-  readonly options: unknown;
+interface Folders {
+  /** Of the configuration. */
+  readonly folder: string;
+  readonly runtimeFolder: string;
 }
 
 /** Opens the device of one configuration entry: base, then driver, each only if and as it is named. */
@@ -57,18 +57,25 @@ export class DeviceOpener {
    * @param entry the device's entry, `where` its path in the configuration, such as `devices[0]`
    * @throws VfmigError of configuration, integrity, manifest, match, or of the base and the driver themselves
    */
-  async open(
-    entry: DeviceConfig,
-    where: string,
-    folders: { readonly folder: string; readonly runtimeFolder: string },
-  ): Promise<OpenedDevice> {
+  async open(entry: DeviceConfig, where: string, folders: Folders): Promise<OpenedDevice> {
+    const registry = createPluginRegistry();
     // The driver's bytes and manifest are judged before the base touches any hardware.
-    const driver =
-      entry.driver === undefined ? undefined : await this.#loadDriver(entry.driver, folders.folder);
+    const plugin =
+      entry.driver === undefined
+        ? undefined
+        : await this.#register(registry, entry.driver, folders.folder);
     const base = await this.#openBase(entry, where, folders);
-    if (driver === undefined) return { device: base, composed: undefined };
+    if (plugin === undefined) return { device: base, composed: undefined };
     try {
-      const composed = await this.#compose(base, driver);
+      const { device, pci } = base.info.identity;
+      const { definition, identity } = registry.acquire(plugin.definition.name, { device, pci });
+      const composed = await compose(base, definition, {
+        options: parseOptions(definition, entry.driver?.options, `${where}.driver.options`),
+        integrity: identity.integrity,
+        clock: this.#clock,
+        logger: this.#logger,
+        allocateMemory: (bytes) => allocateShared(this.#io, bytes),
+      });
       return { device: composed, composed };
     } catch (error) {
       await base[Symbol.asyncDispose]();
@@ -76,11 +83,7 @@ export class DeviceOpener {
     }
   }
 
-  async #openBase(
-    entry: DeviceConfig,
-    where: string,
-    folders: { readonly folder: string; readonly runtimeFolder: string },
-  ): Promise<VfioDevice> {
+  async #openBase(entry: DeviceConfig, where: string, folders: Folders): Promise<VfioDevice> {
     const { value } = await this.#loader.load(entry.base.package, folders.folder);
     if (!isBase(value)) {
       throw new VfmigError(
@@ -89,45 +92,26 @@ export class DeviceOpener {
         { layer: "host", details: { where, package: entry.base.package } },
       );
     }
-    const options = parseOptions(
-      value.options,
-      entry.base.options,
-      `${where}.base.options`,
-      entry.base.package,
-    );
     return value.open({
       device: entry.name,
-      options,
+      options: parseOptions(value, entry.base.options, `${where}.base.options`),
       logger: this.#logger,
       clock: this.#clock,
       ...folders,
     });
   }
 
-  async #loadDriver(reference: DriverReference, folder: string): Promise<LoadedDriver> {
-    let integrity = "";
+  async #register(
+    registry: PluginRegistry,
+    reference: DriverReference,
+    folder: string,
+  ): Promise<RegisteredPlugin> {
+    let integrity: string | undefined;
     const { value } = await this.#loader.load(reference.package, folder, async (resolved) => {
-      if (reference.integrity !== undefined) {
-        await verifyIntegrity(resolved, reference.integrity);
-        integrity = reference.integrity;
-      } else {
-        integrity = await packageIntegrity(resolved.root);
-      }
+      if (reference.integrity !== undefined) await verifyIntegrity(resolved, reference.integrity);
+      integrity = reference.integrity ?? (await packageIntegrity(resolved.root));
     });
-    const registry = createPluginRegistry();
-    const definition = validateManifest(value);
-    registry.register(definition);
-    return { definition, integrity, options: reference.options };
-  }
-
-  #compose(base: VfioDevice, driver: LoadedDriver): Promise<ComposedDevice> {
-    return compose(base, driver.definition, {
-      options: driver.options,
-      integrity: driver.integrity,
-      clock: this.#clock,
-      logger: this.#logger,
-      allocateMemory: (bytes) => allocateShared(this.#io, bytes),
-    });
+    return registry.register(value, { package: reference.package, integrity });
   }
 }
 

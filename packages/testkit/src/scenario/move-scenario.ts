@@ -19,22 +19,27 @@ import { AcceptedFrames } from "./accepted-frames.ts";
 import { seededRandom } from "./random.ts";
 import { Trouble } from "./trouble.ts";
 
-const optionsSchema = z.strictObject({
+interface MoveOptions {
+  readonly capture: string;
+  readonly guestMac: string;
+  readonly ramMiB: number;
+  readonly queuePairs: number;
+  readonly settleMs: number;
+}
+
+const optionsSchema: z.ZodType<MoveOptions> = z.strictObject({
   /** Capture that is played, relative to the configuration's folder. */
   capture: z.string().min(1),
   /** The host of the capture that the guest plays; every other host is on the wire. */
   guestMac: z.string(),
   ramMiB: z.int().min(8).max(4096).default(32),
   queuePairs: z.int().min(1).max(16).default(4),
-  /** Traffic before the first move and after the last, and without any move; milliseconds. */
+  /** Traffic before the first move and after the last; milliseconds. */
   settleMs: z.int().min(0).max(3_600_000).default(500),
 });
 
-const ringIndicesSchema = z.array(
-  z.object({ queue: z.int(), tx: z.int(), rx: z.int() }),
-);
+const ringIndicesSchema = z.array(z.object({ queue: z.int(), tx: z.int(), rx: z.int() }));
 
-type MoveOptions = z.infer<typeof optionsSchema>;
 type Context = ScenarioContext<MoveOptions>;
 
 /** Between two moves, in milliseconds: several rings' worth of frames, and never the same twice. */

@@ -4,10 +4,6 @@ export const hostCodes = {
     means: "A package that the configuration names could not be imported as a base, plugin or scenario.",
     remedy: "Check that the package exports the kind of module that the configuration uses it as.",
   },
-  ERR_VFMIG_HOST_OPTIONS: {
-    means: "The options that the configuration gives to a base or scenario do not fit its schema.",
-    remedy: "Correct the option that the message names.",
-  },
   ERR_VFMIG_HOST_DEVICE_PROCESS: {
     means: "A device's process ended, or did not answer in time.",
     remedy: "Read the device's last log lines; the message names the exit code and the layer if it is known.",
