@@ -8,7 +8,7 @@ import { root } from "./toolchain.mjs";
 const check = process.argv.includes("--check");
 const only = process.argv.slice(2).filter((word) => !word.startsWith("-"));
 let failed = 0;
-for (const name of (await readdir(join(root, "packages"))).sort()) {
+for (const name of (await readdir(join(root, "packages"))).toSorted()) {
   if (only.length > 0 && !only.includes(name)) continue;
   if (!(await report(name))) failed += 1;
 }

@@ -9,7 +9,7 @@ const tool = (name) => join(root, "node_modules", ".bin", name);
 const folder = await mkdtemp(join(tmpdir(), "vfmig-pack-"));
 let failed = 0;
 try {
-  for (const name of (await readdir(join(root, "packages"))).sort()) {
+  for (const name of (await readdir(join(root, "packages"))).toSorted()) {
     const source = join(root, "packages", name);
     const manifest = JSON.parse(await readFile(join(source, "package.json"), "utf8"));
     if (manifest.private) continue;

@@ -65,10 +65,10 @@ async function bench(extra) {
   const only = extra.filter((word) => !word.startsWith("-"));
   const flags = extra.filter((word) => word.startsWith("-"));
   let failed = 0;
-  for (const name of (await readdir(join(root, "packages"))).sort()) {
+  for (const name of (await readdir(join(root, "packages"))).toSorted()) {
     const folder = join(root, "packages", name, "bench");
     if (!existsSync(folder)) continue;
-    for (const file of (await readdir(folder)).filter((f) => f.endsWith(".bench.ts")).sort()) {
+    for (const file of (await readdir(folder)).filter((f) => f.endsWith(".bench.ts")).toSorted()) {
       if (only.length > 0 && !only.some((word) => `${name}/${file}`.includes(word))) continue;
       note(`\n== ${name}/${file}`);
       if ((await run(node(), ["--expose-gc", join(folder, file), ...flags])) !== 0) failed += 1;

@@ -80,7 +80,7 @@ async function fingerprint() {
   const files = ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"];
   for (const folder of ["packages", "examples"]) {
     const names = await readdir(join(root, folder));
-    for (const name of names.sort()) files.push(join(folder, name, "package.json"));
+    for (const name of names.toSorted()) files.push(join(folder, name, "package.json"));
   }
   for (const file of files) {
     const path = join(root, file);

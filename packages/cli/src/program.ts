@@ -12,7 +12,7 @@ import { createTerminal, type Terminal } from "./output/terminal.ts";
 export interface CommandContext {
   readonly terminal: Terminal;
   /** Sets the exit code of the run. */
-  exit(code: number): void;
+  readonly exit: (code: number) => void;
 }
 
 const { version } = createRequire(import.meta.url)("../package.json") as { version: string };

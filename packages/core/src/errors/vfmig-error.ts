@@ -1,4 +1,4 @@
-import { ERROR_CODES } from "./codes.ts";
+import type { ERROR_CODES } from "./codes.ts";
 
 /** A key of {@link ERROR_CODES}: stable, documented, and thrown somewhere. */
 export type VfmigErrorCode = keyof typeof ERROR_CODES;
