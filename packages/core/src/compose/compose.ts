@@ -59,6 +59,8 @@ export async function compose<Options>(
     interrupts,
     logger,
     clock,
+    // Absent only where the definition declares no options, so that there are none to read.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     options: parsed as Options,
     facts: options.facts ?? {},
   });
@@ -67,16 +69,16 @@ export async function compose<Options>(
     const attached = await attach(definition, context, guard, limits);
     subDriver = attached;
     await dma.private.settled();
-    checkFacets(definition as SubDriverDefinition, attached);
+    checkFacets(definition, attached);
     checkIrqs(base, attached, guard);
     const layouts = guard.call("its region facets", () =>
       layOut(base.info, attached.regions ?? [], guard),
     );
     const device = new Composition({
       base,
-      definition: definition as SubDriverDefinition,
+      definition,
       subDriver: attached,
-      identity: identify(base.info.identity, definition as SubDriverDefinition, integrity),
+      identity: identify(base.info.identity, definition, integrity),
       layouts,
       dma,
       interrupts,
@@ -103,13 +105,14 @@ async function attach<Options>(
 ): Promise<SubDriver> {
   let late = false;
   try {
-    const answer: unknown = await guard.settle("attach()", limits.arcMs, async () => {
+    const answer = await guard.settle("attach()", limits.arcMs, async () => {
       const attached = await definition.attach(context);
       if (late) await attached?.close?.();
       return attached;
     });
-    if (typeof answer === "object" && answer !== null) return answer as SubDriver;
-    throw guard.nonsense("attach()", answer, "a sub-driver");
+    const given: unknown = answer;
+    if (typeof given === "object" && given !== null) return answer;
+    throw guard.nonsense("attach()", given, "a sub-driver");
   } finally {
     late = true;
   }

@@ -50,7 +50,7 @@ export interface ComposedParts {
   readonly limits: ComposeLimits;
   readonly logger: Logger;
   /** Shuts the sub-driver's context. */
-  endContext(): void;
+  readonly endContext: () => void;
 }
 
 export class Composition implements ComposedDevice {

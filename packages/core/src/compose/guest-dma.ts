@@ -1,6 +1,6 @@
 import type { DmaMapping, IovaRange } from "../device/dma.ts";
 import type { VfioDevice } from "../device/vfio-device.ts";
-import { VfmigError } from "../errors/vfmig-error.ts";
+import type { VfmigError } from "../errors/vfmig-error.ts";
 import type { Logger } from "../logger.ts";
 import { createGuestMemory } from "../memory/create-guest-memory.ts";
 import { DmaMap, refuseMapping, type DmaEntry } from "../memory/dma-map.ts";
@@ -90,7 +90,7 @@ export class GuestDma {
   /** Unmaps whatever the guest has mapped; goes on after a failure, and throws the first. */
   async unmapAll(): Promise<void> {
     let failure: unknown;
-    for (const { mapping } of [...this.#map.entries]) {
+    for (const mapping of Array.from(this.#map.entries, (entry) => entry.mapping)) {
       try {
         await this.unmap({ iova: mapping.iova, size: mapping.size });
       } catch (error) {

@@ -20,7 +20,7 @@ export interface ContextParts<Options> {
 /** The narrow view of base and guest that a sub-driver gets; `end` shuts it for good. */
 export function createContext<Options>(parts: ContextParts<Options>): {
   readonly context: SubDriverContext<Options>;
-  end(): void;
+  readonly end: () => void;
 } {
   const { dma, interrupts, logger, clock, options, facts } = parts;
   const base = new GuardedBase(parts.base);

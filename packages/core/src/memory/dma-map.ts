@@ -126,11 +126,12 @@ export function createDmaMap(windows: readonly IovaWindow[] = []): DmaMap {
 
 /** A range for people: `0x1000+0x2000`. */
 export function describeRange(range: IovaRange): string {
-  const hex = (value: unknown): string =>
-    typeof value === "bigint" || typeof value === "number"
-      ? `${value < 0 ? "-" : ""}0x${(value < 0 ? -value : value).toString(16)}`
-      : String(value);
   return `${hex(range.iova)}+${hex(range.size)}`;
+}
+
+function hex(value: unknown): string {
+  if (typeof value !== "bigint" && typeof value !== "number") return String(value);
+  return `${value < 0 ? "-" : ""}0x${(value < 0 ? -value : value).toString(16)}`;
 }
 
 function isAddress(value: unknown): value is bigint {

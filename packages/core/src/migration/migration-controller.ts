@@ -5,7 +5,7 @@ import type { Logger } from "../logger.ts";
 import type { MigrationOps } from "../sub-driver/facets.ts";
 import type { LoadSession } from "./load-session.ts";
 import type { MigrationFacet, PrecopyInfo } from "./migration-facet.ts";
-import { checkTarget, isSaving, migrationPath } from "./next-state.ts";
+import { arcBetween, checkTarget, isSaving, migrationPath } from "./next-state.ts";
 import type { SaveSession } from "./save-session.ts";
 import type { Arc, MigrationCapabilities, MigrationState } from "./states.ts";
 
@@ -96,11 +96,11 @@ export class MigrationController implements MigrationFacet {
     }
     const { guard, ops } = this.#options;
     const info = guard.call("precopyInfo()", () => ops.precopyInfo?.());
-    if (!isCount(info?.initialBytes) || !isCount(info.dirtyBytes)) {
-      throw guard.nonsense("precopyInfo()", info, "two numbers of bytes");
+    if (!isPrecopyInfo(info)) {
+      throw guard.nonsense("precopyInfo()", info, "two numbers of bytes, and reinit");
     }
     const { dirtyBytes } = info;
-    const reinit = info.reinit === true;
+    const { reinit } = info;
     // The header goes first in any case, and the figure only falls, unless the session starts over.
     const least = this.#save?.drained === false ? 1 : 0;
     const most = reinit ? Infinity : this.#initialBytes;
@@ -182,7 +182,7 @@ export class MigrationController implements MigrationFacet {
   async #step(to: MigrationState): Promise<void> {
     const { guard, arcMs, logger } = this.#options;
     const from = this.#state;
-    const arc = `${from}->${to}` as Arc;
+    const arc = arcBetween(from, to);
     const abort = new AbortController();
     let outcome: ArcOutcome = "lost";
     this.#running = abort;
@@ -213,14 +213,17 @@ export class MigrationController implements MigrationFacet {
   #track(arc: Arc, signal: AbortSignal): Promise<void> {
     const context = { running: true };
     const duty = this.#arcContext.run(context, () => this.#duty(arc, signal));
-    const unsettled = duty
-      .catch(() => {})
-      .then(() => {
-        context.running = false;
-        if (this.#unsettled === unsettled) this.#unsettled = undefined;
-      });
+    const unsettled = this.#settle(duty, () => {
+      context.running = false;
+      if (this.#unsettled === unsettled) this.#unsettled = undefined;
+    });
     this.#unsettled = unsettled;
     return duty;
+  }
+
+  async #settle(duty: Promise<void>, settled: () => void): Promise<void> {
+    await Promise.allSettled([duty]);
+    settled();
   }
 
   /** What an arc does besides the sub-driver's own part. `signal` says that it was given up. */
@@ -342,6 +345,12 @@ function noSession(what: string, state: MigrationState): VfmigError {
     "ERR_VFMIG_MIGRATION_SESSION",
     `Nothing can be ${what} in ${state}, which has no such session.`,
     { layer: "core", details: { state, errno: "ENODEV" } },
+  );
+}
+
+function isPrecopyInfo(info: PrecopyInfo | undefined): info is PrecopyInfo {
+  return (
+    isCount(info?.initialBytes) && isCount(info.dirtyBytes) && typeof info.reinit === "boolean"
   );
 }
 

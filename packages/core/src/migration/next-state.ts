@@ -79,7 +79,15 @@ const FIRST_STEP: Readonly<Record<Living, Readonly<Record<Living, MigrationState
   },
 };
 
-const STATES = Object.keys(FIRST_STEP) as readonly Living[];
+const STATES: readonly Living[] = [
+  "stop",
+  "running",
+  "stop-copy",
+  "resuming",
+  "running-p2p",
+  "pre-copy",
+  "pre-copy-p2p",
+];
 
 /** True where a device with these capabilities has the state and a user may ask for it. */
 export function hasState(
@@ -117,9 +125,9 @@ export function nextState(
 ): MigrationState {
   checkTarget(to, capabilities);
   if (from === "error") throw lost(to);
-  let step = FIRST_STEP[from][to as Living];
+  let step = FIRST_STEP[from][to];
   // Ends: every chain of lookups towards one target reaches it, or ERROR, in at most seven steps.
-  while (step !== "error" && !hasState(step, capabilities)) step = FIRST_STEP[step][to as Living];
+  while (step !== "error" && !hasState(step, capabilities)) step = FIRST_STEP[step][to];
   if (step === "error") throw blocked(from, to);
   return step;
 }
@@ -131,7 +139,7 @@ export function nextArc(
   capabilities: MigrationCapabilities,
 ): Arc | undefined {
   const step = nextState(from, to, capabilities);
-  return step === from ? undefined : (`${from}->${step}` as Arc);
+  return step === from ? undefined : arcBetween(from, step);
 }
 
 /**
@@ -154,6 +162,13 @@ export function migrationPath(
   return path;
 }
 
+/** The name of one step; `from` and `to` are neighbours on a path. */
+export function arcBetween(from: MigrationState, to: MigrationState): Arc {
+  // Only steps of the table above come here, and each of them is an arc.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return `${from}->${to}` as Arc;
+}
+
 /** The arcs that a sub-driver with these capabilities implements: 6, 8, 9 or 15. */
 export function requiredArcs(capabilities: MigrationCapabilities): readonly Arc[] {
   const states = STATES.filter((state) => hasState(state, capabilities));
@@ -172,7 +187,10 @@ export function requiredArcs(capabilities: MigrationCapabilities): readonly Arc[
  * Refuses a target that a user cannot ask for.
  * @throws VfmigError `ERR_VFMIG_MIGRATION_STATE`
  */
-export function checkTarget(target: MigrationState, capabilities: MigrationCapabilities): void {
+export function checkTarget(
+  target: MigrationState,
+  capabilities: MigrationCapabilities,
+): asserts target is Living {
   if (hasState(target, capabilities)) return;
   throw new VfmigError(
     "ERR_VFMIG_MIGRATION_STATE",

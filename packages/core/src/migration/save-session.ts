@@ -1,5 +1,5 @@
 import type { PluginGuard } from "../compose/plugin-guard.ts";
-import { VfmigError } from "../errors/vfmig-error.ts";
+import type { VfmigError } from "../errors/vfmig-error.ts";
 import type { StateHeader } from "../state/state-header.ts";
 import { createStateWriter, type StateRecords, type StateWriter } from "../state/state-writer.ts";
 import type { StateFormat } from "../sub-driver/definition.ts";
