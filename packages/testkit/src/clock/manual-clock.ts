@@ -1,76 +1,85 @@
 import type { Clock, Timer } from "@vfmig/core";
 
 interface Entry {
-  readonly atMs: number;
-  readonly order: number;
+  readonly at: number;
   readonly run: () => void;
+  cancelled: boolean;
 }
 
-/** A clock that stands still until it is told to go on: time in tests is exact and repeatable. */
-export class ManualClock implements Clock {
-  #nowMs: number;
-  #order = 0;
-  readonly #waiting = new Set<Entry>();
+/** A clock that stands still until a test turns it. */
+export interface ManualClock extends Clock {
+  /** Runs what waits for the next turn of the event loop, also what that adds, at most `turns` rounds. */
+  runSoon(turns?: number): void;
+  /** Moves time on by `ms` milliseconds, running timers in their order and `soon` work around each. */
+  advance(ms: number): void;
+  /** Timers and turns that still wait. */
+  readonly waiting: number;
+}
 
-  /** @param startMs what {@link now} gives at first; not 0, so that a forgotten start time shows */
-  constructor(startMs = 1000) {
-    this.#nowMs = startMs;
-  }
+/** Rounds after which `runSoon` concludes that something reschedules itself for ever. */
+const ROUNDS = 100_000;
+
+class ManualClockImpl implements ManualClock {
+  #now = 0;
+  #soon: Entry[] = [];
+  readonly #timers: Entry[] = [];
 
   now(): number {
-    return this.#nowMs;
+    return this.#now;
+  }
+
+  get waiting(): number {
+    const live = (entry: Entry): boolean => !entry.cancelled;
+    return this.#soon.filter(live).length + this.#timers.filter(live).length;
   }
 
   after(delayMs: number, run: () => void): Timer {
-    const entry = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, run };
-    this.#waiting.add(entry);
-    return { cancel: () => void this.#waiting.delete(entry) };
+    const entry: Entry = { at: this.#now + Math.max(0, delayMs), run, cancelled: false };
+    // Equal times keep the order in which they were asked for.
+    const next = this.#timers.findIndex((other) => other.at > entry.at);
+    this.#timers.splice(next === -1 ? this.#timers.length : next, 0, entry);
+    return { cancel: () => void (entry.cancelled = true) };
   }
 
   soon(run: () => void): Timer {
-    return this.after(0, run);
+    const entry: Entry = { at: this.#now, run, cancelled: false };
+    this.#soon.push(entry);
+    return { cancel: () => void (entry.cancelled = true) };
   }
 
-  /** Timers and turns that have not run yet. */
-  get pending(): number {
-    return this.#waiting.size;
+  runSoon(turns: number = ROUNDS): void {
+    for (let turn = 0; turn < turns && this.#soon.length > 0; turn++) {
+      if (turn === ROUNDS - 1) throw new Error("runSoon: work reschedules itself without end");
+      const round = this.#soon;
+      this.#soon = [];
+      for (const entry of round) if (!entry.cancelled) entry.run();
+    }
   }
 
-  /**
-   * Moves time on by `ms` milliseconds and runs what falls due on the way, in order of time and then
-   * of request, also what those runs ask for. 0 runs what is due now.
-   * @throws RangeError after a million runs: something asks for turn after turn at the same time
-   */
-  advance(ms = 0): void {
-    const target = this.#nowMs + ms;
-    for (let runs = 0; runs < 1_000_000; runs++) {
-      const next = this.#nextUntil(target);
-      if (next === undefined) {
-        this.#nowMs = target;
-        return;
-      }
-      this.#waiting.delete(next);
-      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    this.runSoon();
+    for (;;) {
+      const next = this.#timers[0];
+      if (next === undefined || next.at > end) break;
+      this.#timers.shift();
+      if (next.cancelled) continue;
+      this.#now = next.at;
       next.run();
+      this.runSoon();
     }
-    throw new RangeError(`the clock ran a million callbacks before ${target} ms`);
-  }
-
-  #nextUntil(target: number): Entry | undefined {
-    let next: Entry | undefined;
-    for (const entry of this.#waiting) {
-      if (entry.atMs > target) continue;
-      const sooner =
-        next === undefined ||
-        entry.atMs < next.atMs ||
-        (entry.atMs === next.atMs && entry.order < next.order);
-      if (sooner) next = entry;
-    }
-    return next;
+    this.#now = end;
   }
 }
 
-/** A clock for tests, at `startMs` milliseconds. */
-export function createManualClock(startMs?: number): ManualClock {
-  return new ManualClock(startMs);
+/**
+ * A {@link Clock} for tests.
+ *
+ * @example
+ * const clock = createManualClock();
+ * clock.after(5, () => console.log("five milliseconds later"));
+ * clock.advance(5);
+ */
+export function createManualClock(): ManualClock {
+  return new ManualClockImpl();
 }
