@@ -87,5 +87,5 @@ if (task === "verify") {
   const gates = await rest(Object.keys(steps));
   process.exit((await test(extra)) || gates);
 }
-note(`scripts/run.mjs: unknown task ${String(task)}; one of test, verify, rest, bench`);
+note(`scripts/run.mjs: unknown task ${task}; one of test, verify, rest, bench`);
 process.exit(2);

@@ -1,0 +1,89 @@
+import type { FlowReport, ScenarioReport, ServedDevice } from "@vfmig/core";
+import { describe, expect, it } from "vitest";
+import { demoJson } from "./demo-json.ts";
+import { demoText } from "./demo-text.ts";
+import { percentile } from "./numbers.ts";
+
+const flow = (part: Partial<FlowReport>): FlowReport => ({
+  direction: "toGuest",
+  flow: "udp4 a > b",
+  sent: 100,
+  delivered: 97,
+  duringBlackout: 3,
+  lost: 0,
+  duplicated: 0,
+  reordered: 0,
+  corrupted: 0,
+  ...part,
+});
+
+const served = {
+  name: "source",
+  identity: {
+    device: "source",
+    base: { name: "model", version: "0.1.0" },
+    driver: { name: "i40e-vf", version: "0.1.0", integrity: "sha512-abc", privileges: [] },
+  },
+} as unknown as ServedDevice;
+
+const report = (flows: readonly FlowReport[]): ScenarioReport => ({
+  moves: [
+    {
+      from: "source",
+      to: "target",
+      stopToRunMs: 7.5,
+      phases: { stop: 1, load: 6.5 },
+      stateBytes: 2000,
+      dirtyPages: 40,
+      copiedPages: 50,
+      framesDuringBlackout: 3,
+      ringIndices: [{ queue: 0, tx: 17, rx: 400 }],
+    },
+  ],
+  flows,
+  seconds: 3,
+  driverStatus: { trapped: ["bar0 0x0000-0x0fff"] },
+});
+
+describe("the report of a demo", () => {
+  it("sums frames over the flows of both directions", () => {
+    const flows = [flow({}), flow({ direction: "fromGuest", sent: 50, delivered: 49, lost: 1 })];
+    const json = demoJson([served], report(flows), { seed: 1, rate: 5000 });
+    expect(json.frames).toMatchObject({ toGuest: 97, fromGuest: 49, duringBlackout: 6, lost: 1 });
+    expect(json.migration.stopToRunMs).toEqual([7.5]);
+    expect(json.driver).toMatchObject({ name: "i40e-vf", integrity: "sha512-abc" });
+  });
+
+  it("reports a device without driver under the name of its base", () => {
+    const alone = {
+      ...served,
+      identity: { ...served.identity, driver: undefined },
+    } as unknown as ServedDevice;
+    const json = demoJson([alone], report([flow({})]), { seed: 1, rate: 5000 });
+    expect(json.driver).toMatchObject({ name: "model", integrity: null });
+  });
+
+  it("tells a person what was lost", () => {
+    const flows = [flow({ lost: 2, delivered: 95, corrupted: 1 })];
+    const text = demoText(demoJson([served], report(flows), { seed: 1, rate: 5000 }));
+    expect(text).toContain("FAILED: 2 lost, 0 duplicated, 0 reordered, 1 corrupted.");
+  });
+
+  it("names the driver, what was trapped, the phases and the ring indices", () => {
+    const text = demoText(demoJson([served], report([flow({})]), { seed: 1, rate: 5000 }));
+    for (const part of [
+      "i40e-vf 0.1.0",
+      "bar0 0x0000-0x0fff",
+      "stop 1.00, load 6.50",
+      "rx index at the stop: 400",
+    ]) {
+      expect(text).toContain(part);
+    }
+  });
+
+  it("takes percentiles by nearest rank", () => {
+    expect(percentile([5, 1, 3], 0.5)).toBe(3);
+    expect(percentile([5, 1, 3], 0.99)).toBe(5);
+    expect(percentile([], 0.5)).toBeNaN();
+  });
+});

@@ -1,0 +1,77 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { runCli } from "./program.ts";
+
+describe("vfmig", () => {
+  let folder: string;
+  let out: string;
+  let err: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "vfmig-cli-"));
+    out = "";
+    err = "";
+    vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+      out += String(text);
+      return true;
+    });
+    vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+      err += String(text);
+      return true;
+    });
+  });
+
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    await rm(folder, { recursive: true });
+  });
+
+  it("prints help with exit codes and ends with 0", async () => {
+    expect(await runCli(["--help"])).toBe(0);
+    expect(out).toContain("Exit codes: 0 ok, 1 a check failed");
+  });
+
+  it("ends with 2 for a word it does not know", async () => {
+    expect(await runCli(["fly"])).toBe(2);
+    expect(err).toContain("unknown command");
+  });
+
+  it("says which numbers an option takes, and ends with 2", async () => {
+    expect(await runCli(["demo", "--repeat", "1.5"])).toBe(2);
+    expect(err).toContain('--repeat takes a whole number from 0 to 100000, not "1.5"');
+  });
+
+  it("ends with 3 where there is no configuration, and says where it looked", async () => {
+    expect(await runCli(["config", "check", folder])).toBe(3);
+    expect(err).toContain("ERR_VFMIG_CONFIG_NOT_FOUND");
+    expect(err).toContain(folder);
+  });
+
+  it("prints an error as one JSON object on stdout with --json", async () => {
+    expect(await runCli(["config", "check", folder, "--json"])).toBe(3);
+    expect(JSON.parse(out)).toMatchObject({
+      schemaVersion: 1,
+      error: { code: "ERR_VFMIG_CONFIG_NOT_FOUND", layer: "core" },
+    });
+  });
+
+  it("names the file that it cannot read", async () => {
+    const file = join(folder, "none.bin");
+    expect(await runCli(["state", "inspect", file])).toBe(2);
+    expect(err).toContain(`ERR_VFMIG_CLI_FILE (cli): ${file} cannot be read`);
+  });
+
+  it("says what is wrong with a stream that is no device state, and ends with 1", async () => {
+    const file = join(folder, "noise.bin");
+    await writeFile(file, "this is no device state at all");
+    expect(await runCli(["state", "inspect", file, "--json"])).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({ schemaVersion: 1, sound: false });
+  });
+
+  it("prints the configuration's JSON Schema", async () => {
+    expect(await runCli(["config", "schema"])).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ type: "object" });
+  });
+});
