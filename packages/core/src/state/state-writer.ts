@@ -147,11 +147,11 @@ class PullWriter implements StateWriter {
 
   /** False where nothing is there for now, or ever. */
   async #nextChunk(): Promise<boolean> {
-    const record = await this.#nextRecord();
+    const step = await this.#nextStep();
     if (this.#closed) throw sessionError("the session was closed during a read");
-    if (record !== undefined) {
+    if (step !== undefined) {
       const { type, mandatory, payload } = encodeRecord(
-        record,
+        step.value,
         this.#format,
         this.#limits,
         this.#index,
@@ -167,12 +167,13 @@ class PullWriter implements StateWriter {
     return true;
   }
 
-  async #nextRecord(): Promise<StateRecord | undefined> {
+  /** A step and not its value, which a faulty plugin may leave undefined: that is no end. */
+  async #nextStep(): Promise<IteratorYieldResult<StateRecord> | undefined> {
     for (;;) {
       this.#source ??= iteratorOf(this.#sources.shift());
       if (this.#source === undefined) return undefined;
       const step = await this.#source.next();
-      if (step.done !== true) return step.value;
+      if (step.done !== true) return step;
       this.#source = undefined;
     }
   }
