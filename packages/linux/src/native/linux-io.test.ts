@@ -5,6 +5,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { VfmigError } from "@vfmig/core";
 import { countOpenFds, failure } from "../testing/native-io-rig.ts";
+import { EventFd } from "../event-fd.ts";
+import { EFD_CLOEXEC } from "./abi.ts";
+import { loadLibc } from "./libc.ts";
 import { createLinuxIo } from "./linux-io.ts";
 
 const io = createLinuxIo();
@@ -103,6 +106,17 @@ describe("files of Linux", () => {
     io.signalEventfd(fd);
     expect(io.drainEventfd(fd)).toBe(2 ** 64);
     io.close(fd);
+  });
+
+  test("a full eventfd that a peer made blocking does not stop this thread", () => {
+    const fd = loadLibc().eventfd(0, EFD_CLOEXEC);
+    const most = new BigUint64Array([2n ** 64n - 2n]);
+    writeSync(fd, new Uint8Array(most.buffer));
+    const event = EventFd.adopt(io, fd);
+    event.signal();
+    expect(event.drain()).toBe(2 ** 64);
+    expect(event.drain()).toBe(0);
+    event[Symbol.dispose]();
   });
 
   test("an error names the call that failed, not one made while cleaning up", () => {

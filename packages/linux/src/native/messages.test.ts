@@ -59,3 +59,16 @@ test("descriptors that do not fit this process are an error, and those that did 
   expect(err).toBe("");
   expect(out).toBe("EMFILE\n[ 'ERR_VFMIG_FD_PASSING', 2 ] []\n2\n");
 });
+
+test("a message to a peer that is gone raises no signal", () => {
+  const { out, signal } = runNode(`
+    import { createLinuxIo } from "@vfmig/linux";
+    const io = createLinuxIo();
+    process.on("SIGPIPE", () => console.log("SIGPIPE"));
+    const [one, other] = io.socketPair();
+    io.close(other);
+    try { io.send(one, new Uint8Array(1), 0, 1, []); } catch (error) { console.log(error.details.errno); }
+    setTimeout(() => process.exit(), 20);
+  `);
+  expect({ out, signal }).toEqual({ out: "EPIPE\n", signal: null });
+});
