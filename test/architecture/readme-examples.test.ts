@@ -88,3 +88,19 @@ describe("The README's example", () => {
     expect(stdout).not.toBe("");
   });
 });
+
+test("The configuration in core's README is loaded by plain Node, types and all", async () => {
+  const configuration = examples.find(
+    ({ room, code }) => room === "core" && code.includes("export default defineConfig"),
+  );
+  const script = `
+    import { loadConfig } from "@vfmig/core";
+    const { config, folder } = await loadConfig("${configuration?.name}.ts");
+    console.log(JSON.stringify({ folder, names: config.devices.map(({ name }) => name) }));`;
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ["--input-type=module", "--eval", script],
+    { cwd: folder },
+  );
+  expect(JSON.parse(stdout)).toEqual({ folder, names: ["vf0"] });
+});
