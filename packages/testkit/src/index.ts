@@ -11,5 +11,6 @@ export {
   type I40eVfOptions,
   type I40eVfOptionsInput,
 } from "./models/i40e-vf/options.ts";
+export * from "./guest/index.ts";
 export * from "./traffic/index.ts";
 export * from "./wire/index.ts";

@@ -36,4 +36,28 @@ export const testkitCodes = {
     means: "A wire process got a command that is malformed or out of order.",
     remedy: "Send open first, then start, stop, windows and report, as the wire's IPC types say.",
   },
+  ERR_VFMIG_TESTKIT_NOT_MOVABLE: {
+    means: "The scenario should move a device that cannot be moved, or has nowhere to move it.",
+    remedy: "Name a driver with migration for both devices, or run traffic only with --repeat 0.",
+  },
+  ERR_VFMIG_TESTKIT_INCOMPATIBLE: {
+    means: "The target's plugin cannot take what the guest uses on the source.",
+    remedy: "Give the target what the reasons name, or choose another target; nothing was stopped.",
+  },
+  ERR_VFMIG_TESTKIT_GUEST: {
+    means: "The simulated guest, or a process around it, failed or met what no sound device does.",
+    remedy: "Read the message: it names the driver's fault, which is the plugin's or the model's.",
+  },
+  ERR_VFMIG_GUEST_FAULT: {
+    means: "A simulated guest's driver met what no sound device does, and is broken from then on.",
+    remedy: "Look at the driver that ran between guest and device; details.kind says what broke.",
+  },
+  ERR_VFMIG_GUEST_MEMORY: {
+    means: "A simulated guest's memory is too small, not made of whole pages, or replaced wrongly.",
+    remedy: "Give whole 4,096-byte pages, and enough: about 3 MiB for each queue pair.",
+  },
+  ERR_VFMIG_GUEST_USE: {
+    means: "A simulated guest was used out of order or with options out of range.",
+    remedy: "Start it once, pause it before it is moved, and keep to the ranges of its options.",
+  },
 } as const;

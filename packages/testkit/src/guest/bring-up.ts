@@ -1,0 +1,155 @@
+import {
+  buildIrqMap,
+  buildMacList,
+  buildQueueConfig,
+  buildQueueSelect,
+  buildRssKey,
+  buildRssLut,
+  DEFAULT_HENA,
+  MAC_KIND,
+  VF_CAP,
+  VF_REGISTER,
+  type VfResources,
+  VIRTCHNL_OP,
+} from "@vfmig/iavf";
+import type { PciSlot } from "./pci-slot.ts";
+import type { QueueVector } from "./queue-vector.ts";
+import type { GuestRequest } from "./requests.ts";
+
+/** `max_pkt_size` and buffer of iavf 6.1, in bytes, by the MTU that is wanted. */
+export function receiveSizes(
+  mtu: number,
+  maxFrame: number,
+): { readonly buffer: number; readonly maxPacket: number } {
+  if (mtu <= 1500) return { buffer: 1536, maxPacket: 1534 };
+  return { buffer: 3072, maxPacket: Math.min(maxFrame === 0 ? 9728 : maxFrame, 9728) };
+}
+
+/** What the requests of a bring-up are made of. */
+export interface BringUp {
+  readonly resources: VfResources;
+  readonly mac: string;
+  readonly multicast: readonly string[];
+  readonly vectors: readonly QueueVector[];
+  readonly pairs: number;
+  readonly ringSize: number;
+  readonly mtu: number;
+  /** Bytes of the RSS key that every guest of this kind uses. */
+  readonly rssKey: Uint8Array;
+}
+
+type Request = Omit<GuestRequest, "done">;
+
+/** Requests of iavf when it comes up, in their order, up to ENABLE_QUEUES. */
+export function bringUpRequests(plan: BringUp): Request[] {
+  const rss = (plan.resources.caps & VF_CAP.RSS_PF) !== 0;
+  return [
+    irqMapRequest(plan),
+    ...(rss ? rssRequests(plan) : []),
+    macRequest(plan, [plan.mac], MAC_KIND.PRIMARY),
+    { operation: VIRTCHNL_OP.CONFIG_VSI_QUEUES, body: () => queueConfigBody(plan) },
+    queuesRequest(VIRTCHNL_OP.ENABLE_QUEUES, plan),
+  ];
+}
+
+export function queuesRequest(operation: number, { resources, pairs }: BringUp): Request {
+  const queues = 2 ** pairs - 1;
+  const select = { vsiId: resources.vsiId, rxQueues: queues, txQueues: queues };
+  return { operation, body: () => buildQueueSelect(select) };
+}
+
+export function statsRequest({ vsiId }: VfResources): Request {
+  const select = { vsiId, rxQueues: 0, txQueues: 0 };
+  return { operation: VIRTCHNL_OP.GET_STATS, body: () => buildQueueSelect(select) };
+}
+
+export function macRequest(plan: BringUp, macs: readonly string[], kind: number): Request {
+  const { vsiId } = plan.resources;
+  const filters = macs.map((mac) => ({ mac, kind }));
+  return { operation: VIRTCHNL_OP.ADD_ETH_ADDR, body: () => buildMacList({ vsiId, filters }) };
+}
+
+/** Without RSS_PF the driver writes the hash types, the key and the table into the function itself. */
+export function writeRssRegisters(plan: BringUp, slot: PciSlot): void {
+  if ((plan.resources.caps & VF_CAP.RSS_PF) !== 0) return;
+  if ((plan.resources.caps & VF_CAP.RSS_REG) === 0) return;
+  slot.write32(VF_REGISTER.VFQF_HENA, Number(DEFAULT_HENA & 0xffff_ffffn));
+  slot.write32(VF_REGISTER.VFQF_HENA + 4, Number(DEFAULT_HENA >> 32n));
+  const words = (register: number, bytes: Uint8Array): void => {
+    const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let at = 0; at + 4 <= bytes.length; at += 4) {
+      slot.write32(register + at, data.getUint32(at, true));
+    }
+  };
+  words(VF_REGISTER.VFQF_HKEY, plan.rssKey.slice(0, plan.resources.rssKeySize));
+  words(VF_REGISTER.VFQF_HLUT, lutOf(plan));
+}
+
+function rssRequests(plan: BringUp): Request[] {
+  const { vsiId, rssKeySize } = plan.resources;
+  const key = plan.rssKey.slice(0, rssKeySize);
+  return [
+    { operation: VIRTCHNL_OP.CONFIG_RSS_KEY, body: () => buildRssKey({ vsiId, key }) },
+    {
+      operation: VIRTCHNL_OP.CONFIG_RSS_LUT,
+      body: () => buildRssLut({ vsiId, lut: lutOf(plan) }),
+    },
+  ];
+}
+
+function lutOf({ resources, pairs }: BringUp): Uint8Array {
+  return Uint8Array.from({ length: resources.rssLutSize }, (_, entry) => entry % pairs);
+}
+
+function irqMapRequest({ resources, vectors }: BringUp): Request {
+  const { vsiId } = resources;
+  const bits = (rings: readonly { readonly queue: number }[]): number =>
+    rings.reduce((mask, { queue }) => mask | (1 << queue), 0);
+  const maps = vectors.map(({ vector, rx, tx }) => ({
+    vsiId,
+    vector,
+    rxQueues: bits(rx),
+    txQueues: bits(tx),
+    rxItr: 0,
+    txItr: 1,
+  }));
+  const mailbox = { vsiId, vector: 0, rxQueues: 0, txQueues: 0, rxItr: 0, txItr: 0 };
+  return {
+    operation: VIRTCHNL_OP.CONFIG_IRQ_MAP,
+    body: () => buildIrqMap([...maps, mailbox]),
+  };
+}
+
+function queueConfigBody(plan: BringUp): Uint8Array {
+  const { vsiId, maxFrame } = plan.resources;
+  const { buffer, maxPacket } = receiveSizes(plan.mtu, maxFrame);
+  const bases = new Map(
+    plan.vectors.flatMap(({ rx }) => rx.map((ring) => [ring.queue, ring.iova])),
+  );
+  const rings = plan.vectors.flatMap(({ tx }) => tx).toSorted((a, b) => a.queue - b.queue);
+  const pairs = rings.map(({ queue, iova }) => ({
+    tx: {
+      vsiId,
+      queue,
+      length: plan.ringSize,
+      headWriteBack: false,
+      base: iova,
+      headAddress: 0,
+    },
+    rx: {
+      vsiId,
+      queue,
+      length: plan.ringSize,
+      headerSize: 0,
+      split: false,
+      bufferSize: buffer,
+      maxPacket,
+      crcDisable: 0,
+      rxdid: 0,
+      flags: 0,
+      base: bases.get(queue) ?? 0,
+      splitPosition: 0,
+    },
+  }));
+  return buildQueueConfig({ vsiId, pairs });
+}

@@ -1,0 +1,6 @@
+export * from "./driver.ts";
+export { GuestFault, type GuestFaultKind } from "./fault.ts";
+export * from "./guest-clock.ts";
+export * from "./guest-ram.ts";
+export * from "./options.ts";
+export type { FrameHandler } from "./rx-ring.ts";

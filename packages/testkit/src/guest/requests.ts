@@ -1,0 +1,104 @@
+import type { Clock, Timer } from "@vfmig/core";
+import { virtchnlName, VIRTCHNL_OP } from "@vfmig/iavf";
+import { GuestFault } from "./fault.ts";
+import type { Mailbox, MailboxMessage } from "./mailbox.ts";
+
+/** iavf's work item looks for waiting requests this often, in milliseconds. */
+const WORK_MS = 20;
+/** After this a request counts as unanswered, in milliseconds of the guest's time. */
+const REPLY_LIMIT_MS = 5000;
+
+/** One virtchnl request of the guest. */
+export interface GuestRequest {
+  readonly operation: number;
+  /** Made when the request goes out. */
+  readonly body: () => Uint8Array;
+  readonly done: (reply: Uint8Array) => void;
+}
+
+/** The guest's requests: one at a time, each with exactly one answer. */
+export class Requests {
+  readonly #mailbox: Mailbox;
+  readonly #clock: Clock;
+  readonly #guard: (run: () => void) => void;
+  readonly #waiting: GuestRequest[] = [];
+  #current: { readonly request: GuestRequest; readonly sentMs: number } | undefined;
+  #work: Timer | undefined;
+
+  /** @param guard runs a timer's work and turns what it throws into the guest's fault */
+  constructor(mailbox: Mailbox, clock: Clock, guard: (run: () => void) => void) {
+    this.#mailbox = mailbox;
+    this.#clock = clock;
+    this.#guard = guard;
+  }
+
+  get idle(): boolean {
+    return this.#current === undefined && this.#waiting.length === 0;
+  }
+
+  submit(request: GuestRequest): void {
+    this.#waiting.push(request);
+    this.#schedule();
+  }
+
+  /** Forgets everything: the function was reset. */
+  clear(): void {
+    this.#work?.cancel();
+    this.#work = undefined;
+    this.#waiting.length = 0;
+    this.#current = undefined;
+  }
+
+  /** Takes an answer. @throws GuestFault where it answers nothing, or refuses */
+  answer({ operation, status, body }: MailboxMessage): void {
+    const current = this.#current;
+    const name = virtchnlName(operation);
+    if (current?.request.operation !== operation) {
+      const waited = current === undefined ? "nothing" : virtchnlName(current.request.operation);
+      throw new GuestFault("unexpected-reply", `an answer to ${name} while ${waited} was asked`, {
+        operation,
+      });
+    }
+    if (status !== 0) {
+      throw new GuestFault("refused", `the PF answered ${name} with status ${status}`, {
+        operation,
+        status,
+      });
+    }
+    this.#current = undefined;
+    current.request.done(body);
+    this.#schedule();
+  }
+
+  /** @throws GuestFault where an answer is overdue */
+  check(): void {
+    const current = this.#current;
+    if (current === undefined || this.#clock.now() - current.sentMs < REPLY_LIMIT_MS) return;
+    const name = virtchnlName(current.request.operation);
+    const why = this.#mailbox.sent ? "no answer came" : "the device has not even taken it";
+    throw new GuestFault("missing-reply", `${name} was sent 5 s ago and ${why}`, {
+      operation: current.request.operation,
+    });
+  }
+
+  #schedule(): void {
+    if (this.#work !== undefined || this.#waiting.length === 0) return;
+    this.#work = this.#clock.after(WORK_MS, () => {
+      this.#work = undefined;
+      this.#guard(() => this.#next());
+    });
+  }
+
+  #next(): void {
+    this.check();
+    if (this.#current === undefined) {
+      const request = this.#waiting.shift();
+      if (request === undefined) return;
+      this.#mailbox.send(request.operation, request.body());
+      // A reset has no answer; what follows it starts anew.
+      if (request.operation === VIRTCHNL_OP.RESET_VF) request.done(new Uint8Array(0));
+      else this.#current = { request, sentMs: this.#clock.now() };
+    }
+    this.#schedule();
+  }
+}

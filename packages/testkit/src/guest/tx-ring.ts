@@ -1,0 +1,172 @@
+import { TX_COMMAND, TX_DESCRIPTOR_SIZE, TX_DTYPE, txTail, writeTxData } from "@vfmig/iavf";
+import { GuestFault } from "./fault.ts";
+import type { GuestRam } from "./guest-ram.ts";
+import type { PciSlot } from "./pci-slot.ts";
+
+/** Memory of one slot's buffer, in bytes. */
+const SLOT_BUFFER = 2048;
+/** Descriptors of one wire packet at most. */
+const MAX_DESCRIPTORS = 8;
+/** iavf stops a queue with fewer free descriptors than a packet needs and these. */
+const HEADROOM = 5;
+/** Packets cleaned in one poll at most (IAVF_DEFAULT_IRQ_WORK). */
+const CLEAN_BUDGET = 256;
+/** The stack's watchdog for a queue that sends nothing, in milliseconds. */
+const HANG_MS = 5000;
+
+/** One Tx ring, as iavf runs it: EOP, RS and ICRC on each packet's last descriptor. */
+export class TxRing {
+  readonly queue: number;
+  readonly iova: number;
+  readonly #slot: PciSlot;
+  readonly #ram: GuestRam;
+  readonly #size: number;
+  readonly #segment: number;
+  readonly #buffers: number;
+  /** Last descriptor of the packet that begins in a slot. */
+  readonly #last: Int32Array;
+  #use = 0;
+  #clean = 0;
+  #progressMs = 0;
+  #lastSeenClean = -1;
+  packets = 0;
+  bytes = 0;
+  completed = 0;
+  dropped = 0;
+
+  constructor(slot: PciSlot, ram: GuestRam, queue: number, size: number, segment: number) {
+    this.queue = queue;
+    this.#slot = slot;
+    this.#ram = ram;
+    this.#size = size;
+    this.#segment = Math.min(segment, SLOT_BUFFER);
+    this.iova = ram.allocate(size * TX_DESCRIPTOR_SIZE);
+    this.#buffers = ram.allocate(size * SLOT_BUFFER);
+    this.#last = new Int32Array(size);
+  }
+
+  get nextToUse(): number {
+    return this.#use;
+  }
+
+  get nextToClean(): number {
+    return this.#clean;
+  }
+
+  get pending(): boolean {
+    return this.#use !== this.#clean;
+  }
+
+  /** Begins anew at slot 0; frames that wait are gone. */
+  reset(): void {
+    this.dropped += this.packets - this.completed - this.dropped;
+    this.#use = 0;
+    this.#clean = 0;
+    this.#ram.zero(this.iova, this.#size * TX_DESCRIPTOR_SIZE);
+  }
+
+  /** Puts a frame into the ring and rings the doorbell; false where the ring has no room. */
+  send(frame: Uint8Array, nowMs: number): boolean {
+    const count = Math.ceil(frame.length / this.#segment);
+    if (count === 0 || count > MAX_DESCRIPTORS) {
+      throw new RangeError(
+        `a frame of ${frame.length} bytes needs ${count} descriptors, 1 to 8 go`,
+      );
+    }
+    if (this.#unused() < count + HEADROOM) return false;
+    if (!this.pending) this.#progressMs = nowMs;
+    const first = this.#use;
+    let index = first;
+    for (let at = 0; at < frame.length; at += this.#segment) {
+      const part = frame.subarray(at, at + this.#segment);
+      const buffer = this.#buffers + index * SLOT_BUFFER;
+      this.#ram.write(buffer, part);
+      const end = at + part.length === frame.length ? TX_COMMAND.EOP | TX_COMMAND.RS : 0;
+      const iova = this.iova + index * TX_DESCRIPTOR_SIZE;
+      const offset = iova - this.#ram.base;
+      writeTxData(this.#ram.data, offset, buffer, part.length, TX_COMMAND.ICRC | end);
+      this.#ram.touch(iova, TX_DESCRIPTOR_SIZE);
+      this.#last[first] = index;
+      index = (index + 1) % this.#size;
+    }
+    this.#use = index;
+    this.packets++;
+    this.bytes += frame.length;
+    this.#slot.write32(txTail(this.queue), index);
+    return true;
+  }
+
+  /** Takes back what the device has sent; true where nothing finished is left. @throws GuestFault */
+  clean(nowMs: number): boolean {
+    for (let budget = CLEAN_BUDGET; budget > 0; budget--) {
+      if (!this.pending) return true;
+      const last = this.#last[this.#clean] ?? 0;
+      const type = this.#type(last);
+      if (type === TX_DTYPE.DATA) {
+        this.#checkOrder(last);
+        return true;
+      }
+      if (type !== TX_DTYPE.DONE) throw this.#fault(last, `came back with type ${type}`);
+      this.#checkUntouched(last);
+      this.#clean = (last + 1) % this.#size;
+      this.completed++;
+      this.#progressMs = nowMs;
+    }
+    return false;
+  }
+
+  /**
+   * The periodic look: true where nothing moved since the last one, so that the device should be
+   * asked to write back.
+   * @throws GuestFault after 5 s without progress
+   */
+  checkHang(nowMs: number): boolean {
+    if (this.pending && nowMs - this.#progressMs > HANG_MS) {
+      throw new GuestFault("tx-hang", `Tx queue ${this.queue} has sent nothing for 5 s`, {
+        queue: this.queue,
+        nextToUse: this.#use,
+        nextToClean: this.#clean,
+      });
+    }
+    const stuck = this.pending && this.#lastSeenClean === this.#clean;
+    this.#lastSeenClean = this.#clean;
+    return stuck;
+  }
+
+  #unused(): number {
+    return (this.#clean > this.#use ? 0 : this.#size) + this.#clean - this.#use - 1;
+  }
+
+  #type(index: number): number {
+    return this.#ram.load32(this.iova + index * TX_DESCRIPTOR_SIZE + 8) & TX_DTYPE.MASK;
+  }
+
+  /** Only descriptors with RS are written back. */
+  #checkUntouched(last: number): void {
+    for (let index = this.#clean; index !== last; index = (index + 1) % this.#size) {
+      if (this.#type(index) !== TX_DTYPE.DATA) {
+        throw this.#fault(index, "was written back though it asked for none");
+      }
+    }
+  }
+
+  /** Write-backs keep the ring's order: a later packet is never done before this one. */
+  #checkOrder(last: number): void {
+    const next = (last + 1) % this.#size;
+    if (next === this.#use) return;
+    const nextLast = this.#last[next] ?? 0;
+    // The device may finish both between the two looks, so the first is looked at again.
+    if (this.#type(nextLast) !== TX_DTYPE.DATA && this.#type(last) === TX_DTYPE.DATA) {
+      throw this.#fault(nextLast, `is done before slot ${last}`);
+    }
+  }
+
+  #fault(index: number, what: string): GuestFault {
+    return new GuestFault("tx-completion", `slot ${index} of Tx queue ${this.queue} ${what}`, {
+      queue: this.queue,
+      index,
+      nextToUse: this.#use,
+      nextToClean: this.#clean,
+    });
+  }
+}
