@@ -164,6 +164,11 @@ describe("facets", () => {
     expect(both.code).toBe("ERR_VFMIG_PLUGIN_CAPABILITY_UNDECLARED");
     expect(both.message).toContain("migration.savePrecopy() (pre-copy)");
     expect(both.message).toContain('migration.arcs["running->pre-copy"] (pre-copy)');
+    const single = complete(["stop-copy", "p2p"]);
+    const arcs = { ...migrationOps(["stop-copy"]).arcs, ...single.migration?.arcs };
+    const migration = { ...migrationOps(["stop-copy"]), arcs };
+    const p2p = refusal(() => checkFacets(definition(["stop-copy"]), { ...single, migration }));
+    expect(p2p.message).toContain('migration.arcs["running->running-p2p"] (p2p)');
   });
 
   test("that give an arc which the protocol does not have are refused", () => {
