@@ -4,6 +4,7 @@ import { errnoName } from "./errno.ts";
 /** What the usual errnos mean to somebody who runs vfmig. */
 const HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: "remove the socket file if no process listens on it",
+  EAGAIN: "the server has too many connections to accept, try again",
   EBADF: "the descriptor is closed or was never open",
   ECONNREFUSED: "nothing listens there",
   EACCES: "check the permissions of the path",

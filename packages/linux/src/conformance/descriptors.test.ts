@@ -50,6 +50,10 @@ describeNativeIo("descriptors", (rig) => {
       () => rig.io.close(fd),
       () => rig.io.dup(fd),
       () => rig.io.status(fd),
+      () => rig.io.accept(fd),
+      () => rig.io.shutdown(fd),
+      () => rig.io.receive(fd, new Uint8Array(1), 0, 1, []),
+      () => rig.io.send(fd, new Uint8Array(1), 0, 1, []),
       () => rig.io.watch(fd, () => {}),
     ];
     expect(calls.map(failure)).toEqual(calls.map(() => "EBADF"));

@@ -1,5 +1,5 @@
 import { VfmigError } from "@vfmig/core";
-import { checkBufferRange, checkFdCount, MESSAGE_FDS } from "../checks.ts";
+import { checkBufferRange, checkFd, checkFdCount, MESSAGE_FDS } from "../checks.ts";
 import { ERRNO } from "../errno.ts";
 import type { NativeIo } from "../native-io.ts";
 import { systemCallError } from "../system-call-error.ts";
@@ -91,6 +91,7 @@ export function createMessages(libc: Libc): Pick<NativeIo, "receive" | "send"> {
     length: number,
     fds: number[],
   ): number {
+    checkFd("recvmsg", fd);
     checkBufferRange("receive", into, offset, length);
     const base = incomingAddress(into.buffer) + into.byteOffset + offset;
     for (;;) {
@@ -119,6 +120,7 @@ export function createMessages(libc: Libc): Pick<NativeIo, "receive" | "send"> {
     length: number,
     fds: readonly number[],
   ): number {
+    checkFd("sendmsg", fd);
     checkBufferRange("send", from, offset, length);
     const control = fds.length === 0 ? 0 : putFds(outgoing, fd, fds);
     const base = outgoingAddress(from.buffer) + from.byteOffset + offset;

@@ -59,6 +59,7 @@ export function createSockets(libc: Libc): SocketCalls {
       return fd;
     },
     accept(fd) {
+      checkFd("accept4", fd);
       for (;;) {
         const peer = libc.accept4(fd, 0, 0, abi.SOCK_CLOEXEC | abi.SOCK_NONBLOCK);
         if (peer >= 0) return peer;
@@ -75,6 +76,7 @@ export function createSockets(libc: Libc): SocketCalls {
       return fd;
     },
     shutdown(fd) {
+      checkFd("shutdown", fd);
       if (libc.shutdown(fd, abi.SHUT_RDWR) < 0)
         throw systemCallError("shutdown", libc.errno(), { fd });
     },

@@ -9,7 +9,7 @@ export interface Run {
 }
 
 /**
- * Runs `script` (ES module) in a process of its own, for what would end the process of the tests. It reaches this
+ * Runs `script` (ES module in TypeScript) in a process of its own, for what would end the process of the tests. It reaches this
  * package as `@vfmig/linux`. `files` limits its open files.
  */
 export function runNode(script: string, files?: number): Run {
@@ -17,7 +17,7 @@ export function runNode(script: string, files?: number): Run {
     process.execPath,
     "--expose-gc",
     "--conditions=@vfmig/source",
-    "--input-type=module",
+    "--input-type=module-typescript",
     "-e",
     script,
   ];
