@@ -112,6 +112,12 @@ export class RingRelay {
     this.#running = false;
   }
 
+  /** Ends {@link pause}: forwards what waits. */
+  resume(): void {
+    this.#running = true;
+    this.forward();
+  }
+
   /**
    * Takes the guest's tail and forwards what it posted. A tail that no guest could mean is ignored:
    * false.

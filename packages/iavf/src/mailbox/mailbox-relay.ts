@@ -104,6 +104,16 @@ export class MailboxRelay {
     return { guest: this.#guestVsi, host: this.#hostVsi };
   }
 
+  /** Nothing is written to guest memory and no vector fires. */
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
+  /** The device has our rings; false from the moment in which a reset was noticed. */
+  get online(): boolean {
+    return this.#private.programmed;
+  }
+
   setVsi(guest: number, host: number): void {
     this.#guestVsi = guest;
     this.#hostVsi = host;

@@ -12,4 +12,26 @@ export const iavfCodes = {
     means: "The host's PF driver refused a request that was made for the VF.",
     remedy: "Give the VF on this host what the other one had: queues, MAC addresses, VLANs, trust.",
   },
+  ERR_VFMIG_VF_LAYOUT: {
+    means:
+      "The device does not have the register layout of the virtual function that the plugin drives.",
+    remedy: "Name a plugin that drives this device; the PF's firmware decides the layout.",
+  },
+  ERR_VFMIG_VF_NOT_READY: {
+    means: "The virtual function did not come out of reset.",
+    remedy: "Check the PF driver on this host and its log, then try again.",
+  },
+  ERR_VFMIG_VF_STATE: {
+    means: "A saved virtual function lacks a record or contradicts itself.",
+    remedy: "Do not load this stream; save the device again.",
+  },
+  ERR_VFMIG_VF_GRANTS_LESS: {
+    means: "The host's PF grants the virtual function less than its guest was given elsewhere.",
+    remedy: "Give the VF on this host as much, or choose another host; the source can go on.",
+  },
+  ERR_VFMIG_VF_FEATURE: {
+    means:
+      "The guest uses a feature of the virtual function that cannot be carried to another host.",
+    remedy: "Stop using the feature in the guest and reload its driver, then migrate.",
+  },
 } as const;

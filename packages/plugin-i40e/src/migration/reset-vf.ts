@@ -1,0 +1,51 @@
+import { VIRTCHNL_OP } from "@vfmig/iavf";
+import { i40eError } from "../errors.ts";
+import type { Parts } from "../parts.ts";
+import { waitUntil } from "./wait.ts";
+
+/**
+ * Makes the VF one that no guest has used: the PF resets it at our request, which leaves config space
+ * and interrupts alone; where the PF does not, the function is reset through the base.
+ *
+ * @throws VfmigError `ERR_VFMIG_VF_NOT_READY` where the VF does not come out of reset
+ */
+export async function freshVf(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { mailbox, session, context } = parts;
+  if (!session.touched) {
+    return;
+  }
+  await ready(parts, signal);
+  const timeoutMs = context.options.resetMs;
+  const why = await mailbox
+    .request(VIRTCHNL_OP.RESET_VF, new Uint8Array(0), { timeoutMs, signal })
+    .then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  signal.throwIfAborted();
+  // The reset itself is the answer: it ends the request.
+  if (mailbox.online) {
+    context.logger.warn("the PF did not reset the VF; resetting the function", { cause: why });
+    mailbox.clear();
+    await context.base.reset();
+    parts.config.refresh();
+  }
+  await ready(parts, signal);
+  session.touched = false;
+}
+
+/** @throws VfmigError `ERR_VFMIG_VF_NOT_READY` */
+export async function ready({ mailbox, context }: Parts, signal: AbortSignal): Promise<void> {
+  const done = (): boolean => {
+    mailbox.checkReset();
+    return mailbox.ready();
+  };
+  const limit = context.options.resetMs;
+  if (!(await waitUntil(context.clock, done, limit, signal))) {
+    throw i40eError(
+      "ERR_VFMIG_VF_NOT_READY",
+      `the VF did not come out of reset within ${limit} ms; look at the host's PF driver`,
+      { limit },
+    );
+  }
+}

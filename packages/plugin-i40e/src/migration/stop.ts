@@ -1,0 +1,59 @@
+import { buildQueueSelect, VIRTCHNL_OP } from "@vfmig/iavf";
+import type { Parts } from "../parts.ts";
+import { waitUntil } from "./wait.ts";
+
+/**
+ * Brings the function to a standstill: what the guest has posted for sending goes out within a bound,
+ * the queues are stopped through the PF, the last descriptors are relayed, and from then on neither
+ * guest memory is written nor a vector fires. Fails back to running.
+ *
+ * @throws VfmigError `ERR_VFMIG_PF_SILENT`, `ERR_VFMIG_PF_REFUSED`
+ */
+export async function stop(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { queues, mailbox, vectors, config, session, context } = parts;
+  const release = config.hold();
+  queues.pauseTx();
+  try {
+    mailbox.checkReset();
+    await drain(parts, signal);
+    await disable(parts, signal);
+  } catch (error) {
+    queues.resumeTx(mailbox.conversation.txEnabled);
+    throw error;
+  } finally {
+    release();
+  }
+  queues.finish();
+  mailbox.freeze();
+  vectors.freeze();
+  session.loaded = false;
+  session.ringIndices = queues.indices();
+  context.logger.debug("stopped", { ringIndices: session.ringIndices });
+}
+
+/** Frames that the device does not finish in time stay the guest's and are sent by the target. */
+async function drain({ queues, context }: Parts, signal: AbortSignal): Promise<void> {
+  const done = (): boolean => {
+    queues.complete(-1, 0);
+    return queues.txOutstanding === 0;
+  };
+  if (!(await waitUntil(context.clock, done, context.options.drainMs, signal))) {
+    context.logger.warn("frames were still with the device at the stop; they are sent again", {
+      descriptors: queues.txOutstanding,
+    });
+  }
+}
+
+async function disable(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { queues, mailbox, context } = parts;
+  const { txQueues, rxQueues } = queues.asked;
+  if ((txQueues | rxQueues) === 0) {
+    return;
+  }
+  await mailbox.demand(
+    VIRTCHNL_OP.DISABLE_QUEUES,
+    buildQueueSelect({ vsiId: mailbox.vsi.host, txQueues, rxQueues }),
+    { timeoutMs: context.options.pfTimeoutMs, signal },
+  );
+  queues.markStopped(txQueues, rxQueues);
+}

@@ -1,0 +1,31 @@
+import type { SubDriverContext } from "@vfmig/core";
+import type { MailboxBacklog, MailboxRelay, RegisterAccess } from "@vfmig/iavf";
+import type { Announcement } from "./announcement.ts";
+import type { ConfigSpace } from "./function/config-space.ts";
+import type { QueueVectors } from "./function/queue-vectors.ts";
+import type { I40eVfOptions } from "./options.ts";
+import type { QueueIndices, ShadowQueues } from "./queues/shadow-queues.ts";
+
+/** What the migration of one VF remembers between its arcs. */
+export interface Session {
+  /** The device differs from one that was just reset: a guest or a load has used it. */
+  touched: boolean;
+  /** A load has configured and enabled the device's queues, on empty rings. */
+  loaded: boolean;
+  /** Requests to be made again when the device runs. */
+  outstanding: MailboxBacklog["outstanding"];
+  /** The guest's indices at the last stop. */
+  ringIndices: readonly QueueIndices[];
+}
+
+/** The pieces of one VF, as its migration uses them. */
+export interface Parts {
+  readonly context: SubDriverContext<I40eVfOptions>;
+  readonly registers: RegisterAccess;
+  readonly config: ConfigSpace;
+  readonly queues: ShadowQueues;
+  readonly vectors: QueueVectors;
+  readonly mailbox: MailboxRelay;
+  readonly announcement: Announcement;
+  readonly session: Session;
+}
