@@ -13,7 +13,7 @@ import {
   VIRTCHNL_OP,
 } from "@vfmig/iavf";
 import type { PciSlot } from "./pci-slot.ts";
-import type { QueueVector } from "./queue-vector.ts";
+import type { QueueSet } from "./queue-set.ts";
 import type { GuestRequest } from "./requests.ts";
 
 /** `max_pkt_size` and buffer of iavf 6.1, in bytes, by the MTU that is wanted. */
@@ -30,8 +30,7 @@ export interface BringUp {
   readonly resources: VfResources;
   readonly mac: string;
   readonly multicast: readonly string[];
-  readonly vectors: readonly QueueVector[];
-  readonly pairs: number;
+  readonly queues: QueueSet;
   readonly ringSize: number;
   readonly mtu: number;
   /** Bytes of the RSS key that every guest of this kind uses. */
@@ -52,9 +51,9 @@ export function bringUpRequests(plan: BringUp): Request[] {
   ];
 }
 
-export function queuesRequest(operation: number, { resources, pairs }: BringUp): Request {
-  const queues = 2 ** pairs - 1;
-  const select = { vsiId: resources.vsiId, rxQueues: queues, txQueues: queues };
+export function queuesRequest(operation: number, { resources, queues }: BringUp): Request {
+  const all = 2 ** queues.tx.length - 1;
+  const select = { vsiId: resources.vsiId, rxQueues: all, txQueues: all };
   return { operation, body: () => buildQueueSelect(select) };
 }
 
@@ -97,15 +96,16 @@ function rssRequests(plan: BringUp): Request[] {
   ];
 }
 
-function lutOf({ resources, pairs }: BringUp): Uint8Array {
+function lutOf({ resources, queues }: BringUp): Uint8Array {
+  const pairs = queues.tx.length;
   return Uint8Array.from({ length: resources.rssLutSize }, (_, entry) => entry % pairs);
 }
 
-function irqMapRequest({ resources, vectors }: BringUp): Request {
+function irqMapRequest({ resources, queues }: BringUp): Request {
   const { vsiId } = resources;
   const bits = (rings: readonly { readonly queue: number }[]): number =>
     rings.reduce((mask, { queue }) => mask | (1 << queue), 0);
-  const maps = vectors.map(({ vector, rx, tx }) => ({
+  const maps = queues.vectors.map(({ vector, rx, tx }) => ({
     vsiId,
     vector,
     rxQueues: bits(rx),
@@ -123,11 +123,7 @@ function irqMapRequest({ resources, vectors }: BringUp): Request {
 function queueConfigBody(plan: BringUp): Uint8Array {
   const { vsiId, maxFrame } = plan.resources;
   const { buffer, maxPacket } = receiveSizes(plan.mtu, maxFrame);
-  const bases = new Map(
-    plan.vectors.flatMap(({ rx }) => rx.map((ring) => [ring.queue, ring.iova])),
-  );
-  const rings = plan.vectors.flatMap(({ tx }) => tx).toSorted((a, b) => a.queue - b.queue);
-  const pairs = rings.map(({ queue, iova }) => ({
+  const pairs = plan.queues.tx.map(({ queue, iova }) => ({
     tx: {
       vsiId,
       queue,
@@ -147,7 +143,7 @@ function queueConfigBody(plan: BringUp): Uint8Array {
       crcDisable: 0,
       rxdid: 0,
       flags: 0,
-      base: bases.get(queue) ?? 0,
+      base: plan.queues.rx[queue]?.iova ?? 0,
       splitPosition: 0,
     },
   }));

@@ -1,4 +1,4 @@
-import { type Clock, type IrqEvent, type Timer, type VfioDevice, VfmigError } from "@vfmig/core";
+import { type Clock, type Timer, type VfioDevice, VfmigError } from "@vfmig/core";
 import {
   buildResourcesRequest,
   buildVersion,
@@ -30,6 +30,7 @@ import {
 import { asFault, GuestFault } from "./fault.ts";
 import { GuestClock } from "./guest-clock.ts";
 import type { GuestRam } from "./guest-ram.ts";
+import { Interrupts } from "./interrupts.ts";
 import { Mailbox, type MailboxMessage } from "./mailbox.ts";
 import type {
   GuestCounters,
@@ -39,11 +40,8 @@ import type {
   GuestState,
 } from "./options.ts";
 import { PciSlot } from "./pci-slot.ts";
-import { QueueVector } from "./queue-vector.ts";
+import { NO_QUEUE_COUNTERS, QueueSet } from "./queue-set.ts";
 import { type GuestRequest, Requests } from "./requests.ts";
-import { RxRing } from "./rx-ring.ts";
-import { txQueueOf } from "./tx-queue-choice.ts";
-import { TxRing } from "./tx-ring.ts";
 
 /** Times of iavf, in milliseconds. */
 const WATCHDOG_MS = 2000;
@@ -79,23 +77,19 @@ class Driver implements GuestDriver {
   readonly #requests: Requests;
   readonly #ringSize: number;
   readonly #mtu: number;
-  readonly #events: IrqEvent[] = [];
-  #vectors: QueueVector[] = [];
-  #tx: TxRing[] = [];
-  #rx: RxRing[] = [];
+  readonly #interrupts: Interrupts;
+  #queues: QueueSet | undefined;
   #plan: BringUp | undefined;
   #state: GuestState = "off";
   #fault: GuestFault | undefined;
-  #queuesEnabled = false;
+  #filtersSet = false;
   #linkUp = false;
   #carrier: PromiseWithResolvers<undefined> | undefined;
   #carrierTimer: Timer | undefined;
   #watchdog: Timer | undefined;
   #mailboxScheduled = false;
-  readonly #latched = new Set<number>();
   readonly #counts = {
     txBusy: 0,
-    interrupts: 0,
     mailboxMessages: 0,
     statistics: 0,
     linkChanges: 0,
@@ -117,6 +111,12 @@ class Driver implements GuestDriver {
     this.#clock = new GuestClock(options.clock);
     this.#mailbox = new Mailbox(this.#slot, this.#ram);
     this.#requests = new Requests(this.#mailbox, this.#clock, (run) => this.#guard(run));
+    this.#interrupts = new Interrupts({
+      slot: this.#slot,
+      clock: this.#clock,
+      createEvent: options.createEvent,
+      handle: (vector) => this.#handle(vector),
+    });
   }
 
   get state(): GuestState {
@@ -140,32 +140,16 @@ class Driver implements GuestDriver {
   }
 
   get counters(): GuestCounters {
-    const sum = <Ring>(rings: readonly Ring[], of: (ring: Ring) => number): number =>
-      rings.reduce((total, ring) => total + of(ring), 0);
-    return {
-      ...this.#counts,
-      rxFrames: sum(this.#rx, (ring) => ring.packets),
-      rxBytes: sum(this.#rx, (ring) => ring.bytes),
-      rxErrors: sum(this.#rx, (ring) => ring.errors),
-      txFrames: sum(this.#tx, (ring) => ring.packets),
-      txBytes: sum(this.#tx, (ring) => ring.bytes),
-      txCompleted: sum(this.#tx, (ring) => ring.completed),
-      txDropped: sum(this.#tx, (ring) => ring.dropped),
-    };
+    const queues = this.#queues?.counters ?? NO_QUEUE_COUNTERS;
+    return { ...this.#counts, ...queues, interrupts: this.#interrupts.taken };
   }
 
   get indices(): readonly GuestQueueIndices[] {
-    return this.#tx.map((tx, i) => ({
-      queue: tx.queue,
-      txNextToUse: tx.nextToUse,
-      txNextToClean: tx.nextToClean,
-      rxNextToUse: this.#rx[i]?.nextToUse ?? 0,
-      rxNextToClean: this.#rx[i]?.nextToClean ?? 0,
-    }));
+    return this.#queues?.indices ?? [];
   }
 
   async start(): Promise<void> {
-    if (this.#state !== "off" || this.#tx.length > 0) {
+    if (this.#state !== "off" || this.#queues !== undefined) {
       throw useError(`start of a driver that is or was ${this.#state}`);
     }
     this.#state = "starting";
@@ -179,11 +163,10 @@ class Driver implements GuestDriver {
   }
 
   send(frame: Uint8Array): boolean {
-    if (this.#fault !== undefined) throw this.#fault;
-    const ready = this.#linkUp && this.#queuesEnabled && !this.#clock.paused;
-    const ring = ready ? this.#tx[txQueueOf(frame, this.#tx.length)] : undefined;
     let taken = false;
-    this.#guard(() => (taken = ring?.send(frame, this.#clock.now()) ?? false));
+    if (this.#linkUp && !this.#clock.paused) {
+      this.#guard(() => (taken = this.#queues?.send(frame) ?? false));
+    }
     if (!taken) this.#counts.txBusy++;
     return taken;
   }
@@ -220,8 +203,7 @@ class Driver implements GuestDriver {
 
   resume(): void {
     this.#clock.resume();
-    for (const vector of this.#latched) this.#handle(vector);
-    this.#latched.clear();
+    this.#interrupts.takeLatched();
   }
 
   useMemory(bytes: Uint8Array): void {
@@ -255,7 +237,7 @@ class Driver implements GuestDriver {
     this.#watchdog?.cancel();
     this.#carrierTimer?.cancel();
     this.#requests.clear();
-    for (const vector of this.#vectors) vector.disable();
+    this.#queues?.disable();
     this.#carrier?.reject(fault);
     this.#carrier = undefined;
     this.#options.onFault(fault);
@@ -297,7 +279,7 @@ class Driver implements GuestDriver {
     this.#later(INIT_POLL_MS, () => {
       this.#requests.check();
       this.#mailbox.drain((message) => this.#message(message));
-      if (this.#events.length === 0) this.#pollMailbox();
+      if (!this.#interrupts.enabled) this.#pollMailbox();
     });
   }
 
@@ -319,46 +301,34 @@ class Driver implements GuestDriver {
   /** First bring-up: rings and vectors come into being. */
   #configure(resources: VfResources): void {
     const pairs = Math.min(resources.queuePairs, this.#options.queuePairs ?? 4);
-    const queueVectors = Math.min(pairs, resources.maxVectors - 1);
-    const guard = (run: () => void): void => this.#guard(run);
-    const { onFrame } = this.#options;
-    for (let vector = 1; vector <= queueVectors; vector++) {
-      const shared = { slot: this.#slot, clock: this.#clock, onFrame, guard };
-      this.#vectors.push(new QueueVector({ ...shared, vector }));
-    }
-    this.#makeRings(pairs, receiveSizes(this.#mtu, resources.maxFrame).buffer);
-    for (let vector = 0; vector <= queueVectors; vector++) {
-      this.#events.push(this.#options.createEvent(() => this.#interrupt(vector)));
-    }
-    this.#slot.enableInterrupts(this.#events);
-    this.#adopt(resources);
+    const vectors = Math.min(pairs, resources.maxVectors - 1);
+    this.#queues = new QueueSet({
+      slot: this.#slot,
+      ram: this.#ram,
+      clock: this.#clock,
+      onFrame: this.#options.onFrame,
+      guard: (run) => this.#guard(run),
+      pairs,
+      vectors,
+      ringSize: this.#ringSize,
+      rxBuffer: receiveSizes(this.#mtu, resources.maxFrame).buffer,
+      txSegment: this.#options.txSegment ?? 1024,
+    });
+    this.#interrupts.enable(1 + vectors);
+    this.#adopt(resources, this.#queues);
     this.#armMailbox();
     this.#bringQueuesUp();
     this.#armWatchdog();
   }
 
-  #makeRings(pairs: number, bufferSize: number): void {
-    const segment = this.#options.txSegment ?? 1024;
-    for (let queue = 0; queue < pairs; queue++) {
-      const tx = new TxRing(this.#slot, this.#ram, queue, this.#ringSize, segment);
-      const rx = new RxRing(this.#slot, this.#ram, queue, this.#ringSize, bufferSize);
-      this.#tx.push(tx);
-      this.#rx.push(rx);
-      const vector = this.#vectors[queue % this.#vectors.length];
-      vector?.tx.push(tx);
-      vector?.rx.push(rx);
-    }
-  }
-
-  #adopt(resources: VfResources): void {
+  #adopt(resources: VfResources, queues: QueueSet): void {
     const { mac, multicast = [] } = this.#options;
     this.#plan = {
       resources,
       mac:
         resources.mac === NO_MAC ? (this.#plan?.mac ?? mac ?? "02:00:00:00:00:0a") : resources.mac,
       multicast,
-      vectors: this.#vectors,
-      pairs: this.#tx.length,
+      queues,
       ringSize: this.#ringSize,
       mtu: this.#mtu,
       rssKey: RSS_KEY,
@@ -374,12 +344,12 @@ class Driver implements GuestDriver {
   #bringQueuesUp(): void {
     const plan = this.#bringUp();
     writeRssRegisters(plan, this.#slot);
-    for (const vector of this.#vectors) vector.writeIntervals();
+    plan.queues.writeIntervals();
     for (const request of bringUpRequests(plan)) {
       const { operation, body } = request;
       const rings = operation === VIRTCHNL_OP.CONFIG_VSI_QUEUES;
       const make = (): Uint8Array => {
-        if (rings) for (const ring of [...this.#tx, ...this.#rx]) ring.reset();
+        if (rings) plan.queues.reset();
         return body();
       };
       const last = operation === VIRTCHNL_OP.ENABLE_QUEUES;
@@ -391,26 +361,23 @@ class Driver implements GuestDriver {
 
   #queuesRun(plan: BringUp): void {
     this.#state = "running";
-    this.#queuesEnabled = true;
-    for (const vector of this.#vectors) vector.enable();
-    if (plan.multicast.length > 0) {
-      this.#submit(macRequest(plan, plan.multicast, MAC_KIND.EXTRA), () => undefined);
+    plan.queues.enable();
+    this.#filtersSet = plan.multicast.length === 0;
+    if (!this.#filtersSet) {
+      this.#submit(macRequest(plan, plan.multicast, MAC_KIND.EXTRA), () => {
+        this.#filtersSet = true;
+        this.#tellReady();
+      });
     }
     this.#carrierTimer = this.#later(CARRIER_LIMIT_MS, () => {
       throw new GuestFault("no-carrier", "no link event came within 10 s of ENABLE_QUEUES");
     });
   }
 
-  #interrupt(vector: number): void {
-    if (this.#clock.paused) this.#latched.add(vector);
-    else this.#handle(vector);
-  }
-
   #handle(vector: number): void {
     if (this.#fault !== undefined) return;
-    this.#counts.interrupts++;
     if (vector > 0) {
-      this.#vectors[vector - 1]?.interrupt();
+      this.#queues?.vectors[vector - 1]?.interrupt();
       return;
     }
     // The handler reads the causes in the interrupt, and leaves the rest to a work item.
@@ -447,21 +414,24 @@ class Driver implements GuestDriver {
     if (event === VF_EVENT.RESET_IMPENDING)
       this.#clock.soon(() => this.#guard(() => this.#beginReset()));
     // iavf ignores the link's state until its queues run.
-    else if (event === VF_EVENT.LINK_CHANGE && this.#queuesEnabled) this.#setLink(linkUp);
+    else if (event === VF_EVENT.LINK_CHANGE && this.#queues?.enabled === true)
+      this.#setLink(linkUp);
   }
 
   #setLink(up: boolean): void {
-    if (up) {
-      this.#carrierTimer?.cancel();
-      if (this.#state === "running") {
-        this.#carrier?.resolve(undefined);
-        this.#carrier = undefined;
-      }
-    }
+    if (up) this.#carrierTimer?.cancel();
     if (up === this.#linkUp) return;
     this.#linkUp = up;
     this.#counts.linkChanges++;
     this.#options.onLink?.(up);
+    this.#tellReady();
+  }
+
+  /** Ready is a carrier and all filters, so that no frame is missed from then on. */
+  #tellReady(): void {
+    if (this.#state !== "running" || !this.#linkUp || !this.#filtersSet) return;
+    this.#carrier?.resolve(undefined);
+    this.#carrier = undefined;
   }
 
   #armWatchdog(): void {
@@ -479,7 +449,7 @@ class Driver implements GuestDriver {
       return;
     }
     this.#requests.check();
-    for (const vector of this.#vectors) vector.checkHang();
+    this.#queues?.checkStall();
     if (!this.#requests.idle) return;
     this.#submit(statsRequest(this.#bringUp().resources), (reply) => {
       parseStats(reply);
@@ -488,9 +458,8 @@ class Driver implements GuestDriver {
   }
 
   #stopQueues(): void {
-    this.#queuesEnabled = false;
-    for (const { vector } of this.#vectors) this.#slot.write32(vectorControl(vector), 0);
-    for (const vector of this.#vectors) vector.disable();
+    this.#queues?.maskVectors();
+    this.#queues?.disable();
   }
 
   /** iavf's reset work: wait for the reset's start and end, then come up without VERSION. */
@@ -518,10 +487,12 @@ class Driver implements GuestDriver {
     this.#mailbox.init();
     this.#armMailbox();
     this.#askResources((resources) => {
-      if (resources.queuePairs < this.#tx.length || resources.maxVectors <= this.#vectors.length) {
+      const { queues } = this.#bringUp();
+      const { tx, vectors } = queues;
+      if (resources.queuePairs < tx.length || resources.maxVectors <= vectors.length) {
         throw new GuestFault("reply", "the PF grants less than before the reset", { resources });
       }
-      this.#adopt(resources);
+      this.#adopt(resources, queues);
       this.#bringQueuesUp();
     });
   }

@@ -76,11 +76,11 @@ export interface GuestDriver {
   readonly counters: GuestCounters;
   readonly indices: readonly GuestQueueIndices[];
 
-  /** Probes the device and brings it up; settles with the carrier. @throws GuestFault */
+  /** Probes the device and brings it up; settles with carrier and filters. @throws GuestFault */
   start(): Promise<void>;
   /**
    * Sends a frame, which is copied; false where the ring is full, there is no carrier, or the guest
-   * stands still. @throws GuestFault once the guest is broken
+   * stands still or is broken.
    */
   send(frame: Uint8Array): boolean;
   /** Has the PF reset the function and brings it up again. Settles with the carrier. */

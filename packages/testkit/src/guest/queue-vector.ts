@@ -49,7 +49,7 @@ export class QueueVector {
     }
   }
 
-  /** napi_enable, and with `rearm` the device may interrupt. */
+  /** napi_enable; from now on the device may interrupt. */
   enable(): void {
     this.#enabled = true;
     this.#options.slot.write32(vectorControl(this.vector), DYN_CTL.REARM);
@@ -72,7 +72,7 @@ export class QueueVector {
   }
 
   /** The periodic look after rings that stand still. @throws GuestFault */
-  checkHang(): void {
+  checkStall(): void {
     const now = this.#options.clock.now();
     for (const ring of this.rx) ring.checkStall();
     const stuck = this.tx.map((ring) => ring.checkHang(now)).includes(true);

@@ -73,9 +73,11 @@ function named(
   if (fragment) return `${name} fragments ${source} > ${target}`;
   const ports = protocol === 6 || protocol === 17 || protocol === 132;
   if (!ports || payload + 4 > frame.length) return `${name} ${source} > ${target}`;
+  // A 700-series NIC hashes the first segment of a connection as a type of its own.
+  const opening = protocol === 6 && (byte(frame, payload + 13) & 0x12) === 0x02 ? " SYN" : "";
   const at = (address: string, offset: number): string =>
     `${version === 6 ? `[${address}]` : address}:${u16(frame, payload + offset)}`;
-  return `${name} ${at(source, 0)} > ${at(target, 2)}`;
+  return `${name}${opening} ${at(source, 0)} > ${at(target, 2)}`;
 }
 
 function dotted(frame: Uint8Array, offset: number): string {
