@@ -11,15 +11,20 @@ export const EXIT = {
   device: 5,
 } as const;
 
+/** Beginnings of the codes for what a person wrote or installed. */
+const CONFIGURATION: readonly string[] = [
+  "ERR_VFMIG_CONFIG_",
+  "ERR_VFMIG_PACKAGE_",
+  "ERR_VFMIG_PLUGIN_",
+  "ERR_VFMIG_HOST_MODULE",
+];
+
 /** The exit code for an error: by its code's area, since that says whose move it is. */
 export function exitCodeFor(error: unknown): number {
   if (!VfmigError.is(error)) return EXIT.device;
   const { code } = error;
   if (code.startsWith("ERR_VFMIG_CLI_")) return EXIT.usage;
-  if (code.startsWith("ERR_VFMIG_CONFIG_") || code.startsWith("ERR_VFMIG_PLUGIN_")) {
-    return EXIT.configuration;
-  }
-  if (code === "ERR_VFMIG_HOST_MODULE") return EXIT.configuration;
+  if (CONFIGURATION.some((area) => code.startsWith(area))) return EXIT.configuration;
   if (code.startsWith("ERR_VFMIG_STATE_")) return EXIT.failed;
   if (code === "ERR_VFMIG_NATIVE_UNAVAILABLE" || code === "ERR_VFMIG_SYSTEM_CALL") {
     return EXIT.environment;

@@ -1,14 +1,13 @@
-import "reflect-metadata";
 import {
+  importPackage,
   parseOptions,
+  resolvePackage,
   VfmigError,
   type ScenarioDefinition,
   type ScenarioProgress,
   type ScenarioReport,
 } from "@vfmig/core";
-import { container } from "tsyringe";
 import type { Host } from "./host.ts";
-import { ModuleLoader } from "./opening/module-loader.ts";
 
 export interface ScenarioRun {
   readonly moves: number;
@@ -35,7 +34,7 @@ export async function runScenario(host: Host, run: ScenarioRun): Promise<Scenari
     );
   }
   const name = config.scenario.package;
-  const { value } = await container.resolve(ModuleLoader).load(name, folder);
+  const { value } = await importPackage(await resolvePackage(name, folder));
   if (!isScenario(value)) {
     throw new VfmigError(
       "ERR_VFMIG_HOST_MODULE",

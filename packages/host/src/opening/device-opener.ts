@@ -1,9 +1,9 @@
 import {
   compose,
   createPluginRegistry,
-  packageIntegrity,
+  importPackage,
   parseOptions,
-  verifyIntegrity,
+  resolvePackage,
   VfmigError,
   type BaseDefinition,
   type Clock,
@@ -17,7 +17,6 @@ import {
 } from "@vfmig/core";
 import type { NativeIo } from "@vfmig/linux";
 import { inject, injectable } from "tsyringe";
-import { ModuleLoader } from "./module-loader.ts";
 import { allocateShared } from "./shared-memory.ts";
 import { TOKENS } from "./tokens.ts";
 
@@ -36,18 +35,15 @@ interface Folders {
 /** Opens the device of one configuration entry: base, then driver, each only if and as it is named. */
 @injectable()
 export class DeviceOpener {
-  readonly #loader: ModuleLoader;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #io: NativeIo;
 
   constructor(
-    @inject(ModuleLoader) loader: ModuleLoader,
     @inject(TOKENS.clock) clock: Clock,
     @inject(TOKENS.logger) logger: Logger,
     @inject(TOKENS.io) io: NativeIo,
   ) {
-    this.#loader = loader;
     this.#clock = clock;
     this.#logger = logger;
     this.#io = io;
@@ -63,7 +59,7 @@ export class DeviceOpener {
     const plugin =
       entry.driver === undefined
         ? undefined
-        : await this.#register(registry, entry.driver, folders.folder);
+        : await register(registry, entry.driver, folders.folder);
     const base = await this.#openBase(entry, where, folders);
     if (plugin === undefined) return { device: base, composed: undefined };
     try {
@@ -84,7 +80,7 @@ export class DeviceOpener {
   }
 
   async #openBase(entry: DeviceConfig, where: string, folders: Folders): Promise<VfioDevice> {
-    const { value } = await this.#loader.load(entry.base.package, folders.folder);
+    const { value } = await importPackage(await resolvePackage(entry.base.package, folders.folder));
     if (!isBase(value)) {
       throw new VfmigError(
         "ERR_VFMIG_HOST_MODULE",
@@ -100,19 +96,17 @@ export class DeviceOpener {
       ...folders,
     });
   }
+}
 
-  async #register(
-    registry: PluginRegistry,
-    reference: DriverReference,
-    folder: string,
-  ): Promise<RegisteredPlugin> {
-    let integrity: string | undefined;
-    const { value } = await this.#loader.load(reference.package, folder, async (resolved) => {
-      if (reference.integrity !== undefined) await verifyIntegrity(resolved, reference.integrity);
-      integrity = reference.integrity ?? (await packageIntegrity(resolved.root));
-    });
-    return registry.register(value, { package: reference.package, integrity });
-  }
+/** Takes up the driver that the configuration names, once its bytes are those that it pins. */
+async function register(
+  registry: PluginRegistry,
+  reference: DriverReference,
+  folder: string,
+): Promise<RegisteredPlugin> {
+  const resolved = await resolvePackage(reference.package, folder);
+  const { value, integrity } = await importPackage(resolved, reference.integrity);
+  return registry.register(value, { package: reference.package, integrity });
 }
 
 function isBase(value: unknown): value is BaseDefinition {

@@ -1,7 +1,7 @@
 /** Codes thrown by the host; each is documented on the errors page and thrown somewhere (tested). */
 export const hostCodes = {
   ERR_VFMIG_HOST_MODULE: {
-    means: "A package that the configuration names could not be imported as a base, plugin or scenario.",
+    means: "A package that the configuration names is not the kind of module that it is used as, or none is named.",
     remedy: "Check that the package exports the kind of module that the configuration uses it as.",
   },
   ERR_VFMIG_HOST_DEVICE_PROCESS: {
