@@ -85,7 +85,6 @@ class Coarser implements ReportSink {
       const bit = lowestBit(left);
       const page = Math.floor((firstPage + bit) / ratio) - start;
       fillBits(bitmap, page, page + 1);
-      if (ratio >= 32) return;
       // The rest of this reported page says nothing new.
       const next = bit - (bit % ratio) + ratio;
       left = next >= 32 ? 0 : left & (-1 << next);

@@ -137,7 +137,10 @@ describe("a damaged device state", () => {
     const bytes = await save();
     const [first, queue, stats, second, end] = slices(bytes);
     if (!first || !queue || !stats || !second || !end) throw new Error("the fixture has changed");
+    const miscounted = { ...end, payload: end.payload.slice() };
+    miscounted.payload[miscounted.payload.length - 1] = 3;
     for (const forged of [
+      forge(bytes, [first, queue, stats, second, miscounted]),
       forge(bytes, [first, queue, second, end]),
       forge(bytes, [first, queue, stats, stats, second, end]),
       forge(bytes, [first, end]),
