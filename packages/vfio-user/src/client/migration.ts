@@ -1,3 +1,4 @@
+import { VfmigError } from "@vfmig/core";
 import type {
   MigrationCapabilities,
   MigrationFacet,
@@ -45,8 +46,10 @@ export class RemoteMigration implements MigrationFacet {
     try {
       this.#state = await this.#channel.call(setMigrationState(target));
     } catch (error) {
-      // The device may have gone part of the way; the error that stands is the first one.
-      await this.refresh().catch(() => {});
+      // The device may have gone part of the way. A server that did not answer is not asked again.
+      if (VfmigError.is(error) && error.code === "ERR_VFMIG_VFIO_USER_REMOTE") {
+        await this.refresh().catch(() => {});
+      }
       throw error;
     }
   }

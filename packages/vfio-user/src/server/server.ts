@@ -1,6 +1,7 @@
 import type { Watch } from "@vfmig/linux";
 import { serverSettings, type ServerSettings, type VfioUserServerOptions } from "./options.ts";
 import { Session } from "./session.ts";
+import { listenOn, type Listener } from "./socket-file.ts";
 
 /** A device, served over vfio-user to one client at a time. */
 export interface VfioUserServer extends AsyncDisposable {
@@ -32,7 +33,7 @@ class Server implements VfioUserServer {
   readonly closed: Promise<void>;
   readonly #settings: ServerSettings;
   readonly #ended = Promise.withResolvers<void>();
-  #listener = -1;
+  #listener: Listener | undefined;
   #watch: Watch | undefined;
   #session: Session | undefined;
   #closing = false;
@@ -44,8 +45,8 @@ class Server implements VfioUserServer {
 
   static onPath(settings: ServerSettings, path: string): Server {
     const server = new Server(settings);
-    server.#listener = settings.io.listen(path);
-    server.#await();
+    server.#listener = listenOn(settings.io, path);
+    server.#await(server.#listener);
     return server;
   }
 
@@ -74,14 +75,14 @@ class Server implements VfioUserServer {
   }
 
   /** Waits for the next client. While one is here nobody is accepted, so others wait in the queue. */
-  #await(): void {
-    this.#watch = this.#settings.io.watch(this.#listener, () => this.#accept());
+  #await(listener: Listener): void {
+    this.#watch = this.#settings.io.watch(listener.fd, () => this.#accept(listener));
   }
 
-  #accept(): void {
+  #accept(listener: Listener): void {
     let fd: number;
     try {
-      fd = this.#settings.io.accept(this.#listener);
+      fd = this.#settings.io.accept(listener.fd);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       this.#settings.logger.error(`vfio-user: cannot accept a client: ${text}`);
@@ -102,14 +103,15 @@ class Server implements VfioUserServer {
   async #follow(session: Session): Promise<void> {
     await session.done;
     this.#session = undefined;
-    if (this.#listener >= 0) this.#await();
+    if (this.#listener !== undefined) this.#await(this.#listener);
     else if (!this.#closing) this.#ended.resolve();
+    if (session.connected) this.#settings.onClient("gone");
   }
 
   #stopListening(): void {
     this.#watch?.[Symbol.dispose]();
     this.#watch = undefined;
-    if (this.#listener >= 0) this.#settings.io.close(this.#listener);
-    this.#listener = -1;
+    this.#listener?.close();
+    this.#listener = undefined;
   }
 }

@@ -66,6 +66,11 @@ export class Session {
     this.connection.start();
   }
 
+  /** The client has come as far as a version. */
+  get connected(): boolean {
+    return this.#negotiated !== undefined;
+  }
+
   /** @throws VfmigError `ERR_VFMIG_VFIO_USER_REQUEST` before the version is negotiated */
   get negotiated(): Negotiated {
     if (this.#negotiated === undefined) throw refusal("EINVAL", "no version was negotiated yet");
@@ -206,6 +211,5 @@ export class Session {
     this.dmaLane.cancelQueued();
     this.migrationLane.cancelQueued();
     await tearDown(this);
-    if (this.#negotiated !== undefined) this.settings.onClient("gone");
   }
 }

@@ -21,9 +21,12 @@ export class RawPeer {
   /** Settles when the other side has closed. */
   readonly ended: Promise<void>;
   readonly replies: RawReply[] = [];
+  /** Takes every command that comes, for a peer that plays the server. */
+  onMessage: ((message: RawReply) => void) | undefined;
+  #deaf = false;
   #bytes = new Uint8Array(0);
   readonly #fds: number[] = [];
-  readonly #watch: Watch;
+  #watch: Watch;
   readonly #end = Promise.withResolvers<void>();
   #waiters: (() => void)[] = [];
 
@@ -32,6 +35,14 @@ export class RawPeer {
     this.fd = fd;
     this.ended = this.#end.promise;
     this.#watch = io.watch(fd, () => this.#receive());
+  }
+
+  /** While true, nothing is received. */
+  set deaf(value: boolean) {
+    if (value === this.#deaf) return;
+    this.#deaf = value;
+    if (value) this.#watch[Symbol.dispose]();
+    else this.#watch = this.io.watch(this.fd, () => this.#receive());
   }
 
   /** Sends raw bytes; the socket must have room. */
@@ -100,15 +111,17 @@ export class RawPeer {
     const view = new DataView(this.#bytes.buffer);
     const size = view.getUint32(4, true);
     if (this.#bytes.length < size) return false;
-    this.replies.push({
+    const message: RawReply = {
       id: view.getUint16(0, true),
       command: view.getUint16(2, true),
       flags: view.getUint32(8, true),
       errno: view.getUint32(12, true),
       payload: this.#bytes.slice(16, size),
       fds: this.#fds.splice(0),
-    });
+    };
     this.#bytes = this.#bytes.slice(size);
+    if (this.onMessage !== undefined && (message.flags & 0xf) === 0) this.onMessage(message);
+    else this.replies.push(message);
     return true;
   }
 }
