@@ -1,3 +1,4 @@
+import { closedError } from "../device/closed-error.ts";
 import type { DmaMapping, IovaRange } from "../device/dma.ts";
 import type { DeviceInfo, MmapArea } from "../device/info.ts";
 import type { IrqRequest } from "../device/irqs.ts";
@@ -24,7 +25,6 @@ import type { Interrupts } from "./interrupts.ts";
 import type { Layouts } from "./layouts.ts";
 import { baseError, messageOf, type ComposeLimits, type PluginGuard } from "./plugin-guard.ts";
 import { RegionRouter } from "./region-router.ts";
-import { closedError } from "./sub-driver-context.ts";
 
 /** A base with a sub-driver on it; what the sub-driver does not take over is the base's. */
 export interface ComposedDevice extends VfioDevice {
@@ -283,7 +283,7 @@ export class Composition implements ComposedDevice {
     const logging = this.dmaLogging;
     await closeInOrder([
       ["session", () => this.#controller?.close()],
-      ["logging", () => (logging instanceof DmaLogging ? logging.stop() : undefined)],
+      ["logging", () => (logging instanceof DmaLogging ? logging.close() : undefined)],
       ["mappings", () => dma.unmapAll()],
       ["irqs", () => interrupts.close()],
       ["sub-driver", () => guard.settle("close()", limits.callMs, () => subDriver.close())],

@@ -1,3 +1,4 @@
+import { closedError } from "../device/closed-error.ts";
 import type { IovaRange } from "../device/dma.ts";
 import type { DmaLoggingFacet, DmaLoggingStart } from "../dirty/dma-logging-facet.ts";
 import { VfmigError } from "../errors/vfmig-error.ts";
@@ -30,6 +31,7 @@ export class DmaLogging implements DmaLoggingFacet {
   #on = false;
   /** Set where the sub-driver's log failed: until it is started anew, everything is dirty. */
   #broken = false;
+  #closed = false;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(options: DmaLoggingOptions) {
@@ -49,6 +51,12 @@ export class DmaLogging implements DmaLoggingFacet {
     return this.#enqueue(() => this.#report(range, pageSize, bitmap));
   }
 
+  /** Stops the log for good. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.stop();
+  }
+
   #enqueue<T>(run: () => Promise<T>): Promise<T> {
     const result = this.#tail.then(run);
     this.#tail = result.catch(() => {});
@@ -57,6 +65,7 @@ export class DmaLogging implements DmaLoggingFacet {
 
   async #start(request: DmaLoggingStart): Promise<number> {
     const { ops, guard, callMs } = this.#options;
+    if (this.#closed) throw closedError();
     if (this.#on) throw stateError("is on already; stop it first", "EBUSY");
     const { pageSize } = request;
     const ranges = checkLoggedRanges(request.ranges, pageSize);

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
+import { closedError } from "../device/closed-error.ts";
 import type { VfioDevice } from "../device/vfio-device.ts";
-import { VfmigError } from "../errors/vfmig-error.ts";
 import type { Logger } from "../logger.ts";
 import type { BaseAccess, SubDriverContext } from "../sub-driver/context.ts";
 import type { GuestDma } from "./guest-dma.ts";
@@ -23,14 +23,17 @@ export function createContext<Options>(parts: ContextParts<Options>): {
   readonly end: () => void;
 } {
   const { dma, interrupts, logger, clock, options, facts } = parts;
-  const base = new GuardedBase(parts.base);
+  let ended = false;
+  const assertOpen = (): void => {
+    if (ended) throw closedError();
+  };
   const context: SubDriverContext<Options> = {
-    base,
+    base: createBaseAccess(parts.base, assertOpen),
     memory: dma.memory,
     dma: { allocate: (bytes) => dma.private.allocate(bytes) },
     interrupts: {
       intercept: (index, vector, onSignal) => {
-        base.assertOpen();
+        assertOpen();
         return interrupts.intercept(index, vector, onSignal);
       },
     },
@@ -41,62 +44,41 @@ export function createContext<Options>(parts: ContextParts<Options>): {
     options,
     facts,
   };
-  return { context: Object.freeze(context), end: () => base.end() };
+  const end = (): void => {
+    ended = true;
+  };
+  return { context: Object.freeze(context), end };
 }
 
 /** The base's accesses and reset, and nothing else of it; its errors say that they are the base's. */
-class GuardedBase implements BaseAccess {
-  readonly #base: VfioDevice;
-  #ended = false;
-
-  constructor(base: VfioDevice) {
-    this.#base = base;
-  }
-
-  get info(): BaseAccess["info"] {
-    return this.#base.info;
-  }
-
-  readRegion(index: number, offset: number, into: Uint8Array): void {
-    this.assertOpen();
-    try {
-      this.#base.readRegion(index, offset, into);
-    } catch (error) {
-      throw baseError(`a read of region ${index} at offset ${offset}`, error);
-    }
-  }
-
-  writeRegion(index: number, offset: number, from: Uint8Array): void {
-    this.assertOpen();
-    try {
-      this.#base.writeRegion(index, offset, from);
-    } catch (error) {
-      throw baseError(`a write of region ${index} at offset ${offset}`, error);
-    }
-  }
-
-  async reset(): Promise<void> {
-    this.assertOpen();
-    try {
-      await this.#base.reset();
-    } catch (error) {
-      throw baseError("a reset", error);
-    }
-  }
-
-  assertOpen(): void {
-    if (this.#ended) throw closedError();
-  }
-
-  end(): void {
-    this.#ended = true;
-  }
-}
-
-/** The refusal of a call that came after the device was closed. */
-export function closedError(): VfmigError {
-  return new VfmigError("ERR_VFMIG_DEVICE_CLOSED", "The device is closed; open it again.", {
-    layer: "core",
-    details: { errno: "ENODEV" },
-  });
+function createBaseAccess(base: VfioDevice, assertOpen: () => void): BaseAccess {
+  return {
+    get info() {
+      return base.info;
+    },
+    readRegion(index, offset, into) {
+      assertOpen();
+      try {
+        base.readRegion(index, offset, into);
+      } catch (error) {
+        throw baseError(`a read of region ${index} at offset ${offset}`, error);
+      }
+    },
+    writeRegion(index, offset, from) {
+      assertOpen();
+      try {
+        base.writeRegion(index, offset, from);
+      } catch (error) {
+        throw baseError(`a write of region ${index} at offset ${offset}`, error);
+      }
+    },
+    async reset() {
+      assertOpen();
+      try {
+        await base.reset();
+      } catch (error) {
+        throw baseError("a reset", error);
+      }
+    },
+  };
 }

@@ -1,3 +1,4 @@
+import { closedError } from "../device/closed-error.ts";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { messageOf, type PluginGuard } from "../compose/plugin-guard.ts";
 import { VfmigError } from "../errors/vfmig-error.ts";
@@ -62,6 +63,7 @@ export class MigrationController implements MigrationFacet {
   }
 
   async setState(target: MigrationState): Promise<void> {
+    if (this.#closed) throw closedError();
     this.refuseReentry("a state change");
     checkTarget(target, this.capabilities);
     const epoch = this.#epoch;
@@ -84,6 +86,7 @@ export class MigrationController implements MigrationFacet {
   }
 
   async dataSize(): Promise<number> {
+    if (this.#closed) throw closedError();
     const { guard, ops } = this.#options;
     const size = guard.call("size()", () => ops.size());
     if (!isCount(size)) throw guard.nonsense("size()", size, "a number of bytes");
