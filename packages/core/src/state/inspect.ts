@@ -166,9 +166,8 @@ function markReplaced(records: readonly StateTreeRecord[]): StateTreeRecord[] {
   return records.map((record) => ({ ...record, replaced: last.get(record.type) !== record.index }));
 }
 
-/** A vfmig error as it is; anything else is a fault of this package or of a plugin's schema. */
+/** What reading throws, as plain JSON; anything but a vfmig error is a fault of this package and passes. */
 export function toProblem(error: unknown): StateProblem {
-  if (VfmigError.is(error)) return { code: error.code, message: error.message };
-  const message = error instanceof Error ? error.message : String(error);
-  return { code: "ERR_VFMIG_STATE_SCHEMA", message: `the plugin's schema failed: ${message}` };
+  if (!VfmigError.is(error)) throw error;
+  return { code: error.code, message: error.message };
 }

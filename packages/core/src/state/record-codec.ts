@@ -135,8 +135,23 @@ function typeOf(
   );
 }
 
+/** A refinement of the plugin may throw, and an asynchronous one makes zod throw. */
+function parse<T>(
+  schema: Schema<T>,
+  value: unknown,
+  place: RecordPlace,
+): ReturnType<Schema<T>["safeParse"]> {
+  try {
+    return schema.safeParse(value);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const what = `the plugin's schema failed on the value: ${why}`;
+    throw recordError("ERR_VFMIG_STATE_SCHEMA", place, what, { cause });
+  }
+}
+
 function validate<T>(schema: Schema<T>, value: unknown, place: RecordPlace): T {
-  const result = schema.safeParse(value);
+  const result = parse(schema, value, place);
   if (!result.success) {
     const fields = result.error.issues.map((issue) => ({
       field: issue.path.map(String).join(".") || "(value)",

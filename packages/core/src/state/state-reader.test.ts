@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { forge, format, header, save, slices } from "../../fixtures/device-state.ts";
 import type { StateRecord } from "../sub-driver/facets.ts";
+import { inspectState } from "./inspect.ts";
 import { DEFAULT_STATE_LIMITS } from "./layout.ts";
 import { encodePayload } from "./payload.ts";
 import { createStateReader, type StateReader, type StateReaderOptions } from "./state-reader.ts";
@@ -84,6 +86,22 @@ describe("a state reader", () => {
       code: "ERR_VFMIG_STATE_SCHEMA",
       message: expect.stringContaining("credits: the schema does not name this field"),
     });
+  });
+
+  it("names the record on which a plugin's own check fails", async () => {
+    const check = (): boolean => {
+      throw new Error("bug in the plugin");
+    };
+    for (const schema of [z.unknown().refine(check), z.unknown().refine(async () => true)]) {
+      const failing = { ...format, records: { any: { id: 18, mandatory: true, schema } } };
+      const { reader } = open({ format: failing });
+      const stream = await streamOf([{ type: 18, payload: payload(1) }]);
+      await expect(reader.write(stream)).rejects.toMatchObject({
+        code: "ERR_VFMIG_STATE_SCHEMA",
+        details: { record: 1, name: "any" },
+      });
+      expect(inspectState(stream, failing).records[1]?.problems).toHaveLength(1);
+    }
   });
 
   it("refuses a header that is malformed or names two drivers or versions", async () => {
