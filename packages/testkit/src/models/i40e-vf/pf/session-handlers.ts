@@ -28,9 +28,10 @@ const SPARE_QSET = 0;
 export const version: PfHandler = {
   session: false,
   run({ state }, body) {
-    const { minor } = parseVersion(body);
-    state.minor = minor;
-    return buildVersion({ major: 1, minor: minor === 0 ? 0 : 1 });
+    const { major, minor } = parseVersion(body);
+    // Only 1.1 negotiates capabilities; only 1.0 is answered with 1.0.
+    state.minor = major === 1 && minor === 1 ? 1 : 0;
+    return buildVersion({ major: 1, minor: major === 1 && minor === 0 ? 0 : 1 });
   },
 };
 

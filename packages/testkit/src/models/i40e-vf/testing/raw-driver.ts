@@ -154,7 +154,7 @@ export class Rig {
     });
   }
 
-  enableInterrupts(vectors = 5): void {
+  enableInterrupts(vectors: number = this.device.info.irqs[PCI_IRQ.MSIX]!.count): void {
     this.device.setIrqs({
       index: PCI_IRQ.MSIX,
       start: 0,
@@ -353,6 +353,34 @@ export class Rig {
     };
   }
 
+  /** Where the bytes of transmit descriptor `index` of `queue` stand in memory. */
+  txBuffer(queue: number, index: number): number {
+    return PLACE.buffers + 0x400000 + queue * 0x40000 + index * 4096;
+  }
+
+  /** Writes a context descriptor at ring place `index`. */
+  putContext(
+    queue: number,
+    index: number,
+    fields: { command?: number; tunnel?: number; tag2?: number; length?: number; mss?: number },
+  ): void {
+    const { command = 0, tunnel = 0, tag2 = 0, length = 0, mss = 0 } = fields;
+    const place = this.txRing(queue) + index * TX_DESCRIPTOR_SIZE;
+    this.data.setUint32(place, tunnel, true);
+    this.data.setUint32(place + 4, tag2, true);
+    this.data.setUint32(place + 8, (1 | command | ((length & 3) << 30)) >>> 0, true);
+    this.data.setUint32(place + 12, ((length >>> 2) | (mss << 18)) >>> 0, true);
+  }
+
+  /** Adds header lengths (bytes) to the data descriptor at `place`. */
+  setOffsets(place: number, mac: number, ip: number, l4: number): void {
+    const low = this.data.getUint32(place + 8, true);
+    const high = this.data.getUint32(place + 12, true);
+    const words = ((mac / 2) << 16) | ((ip / 4) << 23) | (((l4 / 4) & 3) << 30);
+    this.data.setUint32(place + 8, (low | words) >>> 0, true);
+    this.data.setUint32(place + 12, (high | ((l4 / 4) >>> 2)) >>> 0, true);
+  }
+
   /** Writes a data descriptor with its bytes at ring place `index`. */
   putTx(
     queue: number,
@@ -361,7 +389,7 @@ export class Rig {
     command: number = TX_COMMAND.EOP | TX_COMMAND.RS,
     tag = 0,
   ): number {
-    const buffer = PLACE.buffers + 0x400000 + queue * 0x40000 + index * 4096;
+    const buffer = this.txBuffer(queue, index);
     this.memory.set(bytes, buffer);
     const place = this.txRing(queue) + index * TX_DESCRIPTOR_SIZE;
     writeTxData(this.data, place, IOVA + buffer, bytes.length, command, tag);
