@@ -6,7 +6,7 @@ export default defineConfig({
   devices: [
     {
       name: "source",
-      base: { package: "@vfmig/testkit/i40e-vf-model", options: { mac: "00:00:00:00:00:00", vsiId: 18 } },
+      base: { package: "@vfmig/testkit/i40e-vf-model", options: { mac: "00:00:00:00:00:00", vsiId: 18, adminMac: false } },
       driver: { package: "@vfmig/plugin-i40e" },
     },
     {
@@ -14,7 +14,7 @@ export default defineConfig({
       // Another PF: it numbers its VSIs otherwise, gives the VF another MAC, and takes its time.
       base: {
         package: "@vfmig/testkit/i40e-vf-model",
-        options: { vsiId: 525, mac: "02:00:00:00:00:77", pfReplyDelayMs: 0.2 },
+        options: { vsiId: 525, mac: "02:00:00:00:00:77", adminMac: false, pfReplyDelayMs: 0.2 },
       },
       driver: { package: "@vfmig/plugin-i40e" },
     },

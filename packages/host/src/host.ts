@@ -39,7 +39,12 @@ export async function openHost(options: HostOptions): Promise<Host> {
   const { logger, clock } = options;
   const loaded = await loadConfig(options.config);
   const runtimeFolder = await mkdtemp(join(tmpdir(), "vfmig-"));
-  const main = new URL("./device-process/main.js", import.meta.url);
+  // Node cannot run the sources' decorators, so tests of the sources start the built process.
+  const fromSource = import.meta.url.endsWith(".ts");
+  const main = new URL(
+    fromSource ? "../dist/device-process/main.js" : "./device-process/main.js",
+    import.meta.url,
+  );
   const started = await Promise.allSettled(
     loaded.config.devices.map(({ name }) =>
       DeviceProcess.open({

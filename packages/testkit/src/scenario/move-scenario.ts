@@ -4,6 +4,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import {
   defineScenario,
   VfmigError,
+  type FlowReport,
+  type Incompatibility,
   type MoveReport,
   type ScenarioContext,
   type ScenarioDefinition,
@@ -92,7 +94,7 @@ async function run(context: Context): Promise<ScenarioReport> {
     do: "start",
     rate: (context.rate * plan.fromGuest.length) / plan.toGuest.length,
   });
-  const moves = await moveAll(context, [first, second], guest, accepted, trouble);
+  const { moves, refusal } = await moveAll(context, [first, second], guest, accepted, trouble);
   const driverStatus = await first.status();
   await guest.ask({ do: "stop" });
   await wire.stop();
@@ -103,26 +105,28 @@ async function run(context: Context): Promise<ScenarioReport> {
   const onWire = await wire.report();
   const inGuest = await guest.ask({ do: "report" });
   const seconds = (performance.now() - began) / 1000;
+  const flows = [
+    ...accountFlows({
+      direction: "toGuest",
+      names: plan.flows,
+      sent: onWire.sentFlows,
+      received: inGuest.received,
+      blackout: onWire.blackout,
+    }),
+    ...accountFlows({
+      direction: "fromGuest",
+      names: plan.flows,
+      sent: inGuest.sent,
+      received: onWire.fromGuest,
+    }),
+  ];
+  if (refusal !== undefined) throw refused(refusal, moves.length, flows);
   return {
     moves: moves.map(({ report }, move) => ({
       ...report,
       framesDuringBlackout: onWire.perWindow[move] ?? 0,
     })),
-    flows: [
-      ...accountFlows({
-        direction: "toGuest",
-        names: plan.flows,
-        sent: onWire.sentFlows,
-        received: inGuest.received,
-        blackout: onWire.blackout,
-      }),
-      ...accountFlows({
-        direction: "fromGuest",
-        names: plan.flows,
-        sent: inGuest.sent,
-        received: onWire.fromGuest,
-      }),
-    ],
+    flows,
     seconds,
     driverStatus,
   };
@@ -139,10 +143,11 @@ async function moveAll(
   guest: GuestProcess,
   accepted: AcceptedFrames,
   trouble: Trouble,
-): Promise<Move[]> {
+): Promise<{ readonly moves: readonly Move[]; readonly refusal: Refusal | undefined }> {
   const { signal } = context;
   const random = seededRandom(context.seed);
   const moves: Move[] = [];
+  let refusal: Refusal | undefined;
   context.progress({ fraction: 0.02, text: "frames flow" });
   const idle = context.moves === 0 ? TRAFFIC_ONLY_MS : context.options.settleMs;
   await pause(idle, undefined, { signal });
@@ -154,7 +159,12 @@ async function moveAll(
       fraction: (move + 0.5) / (context.moves + 1),
       text: `move ${move + 1} of ${context.moves}: ${source.name} to ${target.name}`,
     });
-    await askTarget(source, target);
+    // The target is asked before anything of the source stops.
+    const reasons = await target.compare(await source.describe());
+    if (reasons.length > 0) {
+      refusal = { source: source.name, target: target.name, reasons };
+      break;
+    }
     const saveStateTo = move === context.moves - 1 ? context.saveStateTo : undefined;
     const outcome = await guest.ask({ do: "move", to: target.name, saveStateTo });
     const acceptedAt = await accepted.firstAfter(target.name, outcome.stopRequested, signal);
@@ -163,8 +173,9 @@ async function moveAll(
       report: await moveReport(source, target, outcome, acceptedAt),
     });
   }
-  if (context.moves > 0) await pause(context.options.settleMs, undefined, { signal });
-  return moves;
+  // Also after a refusal: the guest goes on, and that is counted.
+  await pause(context.moves > 0 ? context.options.settleMs : 0, undefined, { signal });
+  return { moves, refusal };
 }
 
 async function moveReport(
@@ -186,15 +197,23 @@ async function moveReport(
   };
 }
 
-/** Asks the target's plugin before anything of the source stops. */
-async function askTarget(source: ServedDevice, target: ServedDevice): Promise<void> {
-  const reasons = await target.compare(await source.describe());
-  if (reasons.length === 0) return;
+/** What the target's plugin answered. */
+interface Refusal {
+  readonly source: string;
+  readonly target: string;
+  readonly reasons: readonly Incompatibility[];
+}
+
+/** The source went on for a while after the refusal, and every frame was counted. */
+function refused(refusal: Refusal, moves: number, flows: readonly FlowReport[]): VfmigError {
+  const { source, target, reasons } = refusal;
   const list = reasons.map(({ field, reason }) => `${field}: ${reason}`).join("; ");
-  throw new VfmigError(
+  const delivered = flows.reduce((sum, flow) => sum + flow.delivered, 0);
+  const lost = flows.reduce((sum, flow) => sum + flow.lost, 0);
+  return new VfmigError(
     "ERR_VFMIG_TESTKIT_INCOMPATIBLE",
-    `Device "${target.name}" cannot take what the guest uses on "${source.name}": ${list}. Nothing was stopped, and the guest keeps its device.`,
-    { layer: "testkit", details: { source: source.name, target: target.name, reasons } },
+    `Device "${target}" cannot take what the guest uses on "${source}": ${list}. Nothing was stopped and the guest went on: ${delivered} frames delivered in all, ${lost} lost.`,
+    { layer: "testkit", details: { source, target, reasons, moves, delivered, lost } },
   );
 }
 
