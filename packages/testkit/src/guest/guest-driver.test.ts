@@ -399,6 +399,10 @@ describe("what no sound device does", () => {
     rig.model.control.setReplyDelay(60_000);
     rig.clock.advance(20_000);
     expect(rig.faults[0]?.kind).toBe("missing-reply");
+    const silent = newRig({ model: { pfReplyDelayMs: 60_000 } });
+    const started = silent.driver.start();
+    silent.clock.advance(20_000);
+    await expect(started).rejects.toMatchObject({ kind: "missing-reply" });
   });
 
   it("is noticed in a device of another kind, and start says so", async () => {

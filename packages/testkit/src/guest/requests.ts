@@ -22,7 +22,7 @@ export class Requests {
   readonly #clock: Clock;
   readonly #guard: (run: () => void) => void;
   readonly #waiting: GuestRequest[] = [];
-  #current: { readonly request: GuestRequest; readonly sentMs: number } | undefined;
+  #current: { readonly request: GuestRequest; readonly limit: Timer } | undefined;
   #work: Timer | undefined;
 
   /** @param guard runs a timer's work and turns what it throws into the guest's fault */
@@ -45,6 +45,7 @@ export class Requests {
   clear(): void {
     this.#work?.cancel();
     this.#work = undefined;
+    this.#current?.limit.cancel();
     this.#waiting.length = 0;
     this.#current = undefined;
   }
@@ -65,20 +66,10 @@ export class Requests {
         status,
       });
     }
+    current.limit.cancel();
     this.#current = undefined;
     current.request.done(body);
     this.#schedule();
-  }
-
-  /** @throws GuestFault where an answer is overdue */
-  check(): void {
-    const current = this.#current;
-    if (current === undefined || this.#clock.now() - current.sentMs < REPLY_LIMIT_MS) return;
-    const name = virtchnlName(current.request.operation);
-    const why = this.#mailbox.sent ? "no answer came" : "the device has not even taken it";
-    throw new GuestFault("missing-reply", `${name} was sent 5 s ago and ${why}`, {
-      operation: current.request.operation,
-    });
   }
 
   #schedule(): void {
@@ -90,15 +81,23 @@ export class Requests {
   }
 
   #next(): void {
-    this.check();
     if (this.#current === undefined) {
       const request = this.#waiting.shift();
       if (request === undefined) return;
       this.#mailbox.send(request.operation, request.body());
       // A reset has no answer; what follows it starts anew.
       if (request.operation === VIRTCHNL_OP.RESET_VF) request.done(new Uint8Array(0));
-      else this.#current = { request, sentMs: this.#clock.now() };
+      else this.#current = { request, limit: this.#limit(request.operation) };
     }
     this.#schedule();
+  }
+
+  #limit(operation: number): Timer {
+    const overdue = (): never => {
+      const why = this.#mailbox.sent ? "no answer came" : "the device has not even taken it";
+      const what = `${virtchnlName(operation)} was sent 5 s ago and ${why}`;
+      throw new GuestFault("missing-reply", what, { operation });
+    };
+    return this.#clock.after(REPLY_LIMIT_MS, () => this.#guard(overdue));
   }
 }
