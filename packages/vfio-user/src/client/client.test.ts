@@ -317,9 +317,10 @@ describe.each(TEST_IOS)("a vfio-user client $name", (testIo) => {
   });
 
   it("takes over a connected socket", async () => {
-    const { io, openFds } = testIo.open();
+    const opened = testIo.open();
+    const { io } = opened;
     const device = new MemoryDevice();
-    const warm = openFds();
+    const warm = opened.openFds();
     const [ours, theirs] = io.socketPair();
     const server = createVfioUserServer({ io, device, fd: theirs });
     const client = await connectVfioUser({ io, fd: ours });
@@ -327,6 +328,6 @@ describe.each(TEST_IOS)("a vfio-user client $name", (testIo) => {
     expect(device.bar[0]).toBe(1);
     await client.close();
     await server.closed;
-    expect(openFds() - warm).toBeLessThanOrEqual(2);
+    expect(opened.openFds() - warm).toBeLessThanOrEqual(2);
   });
 });

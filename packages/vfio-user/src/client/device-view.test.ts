@@ -57,7 +57,7 @@ describe("the synchronous view of a device in another process", () => {
     const fd = io.memfd("guest", 8192);
     const event = io.eventfd();
     using memory = io.mmap(fd, 8192);
-    device.mapDma({ iova: 0x1000n, size: 8192n, read: true, write: true, memory });
+    await device.mapDma({ iova: 0x1000n, size: 8192n, read: true, write: true, memory });
     const events = [undefined, { fd: event, signal() {} }];
     device.setIrqs({
       index: 2,

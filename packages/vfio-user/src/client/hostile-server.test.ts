@@ -1,7 +1,7 @@
 import { VfmigError } from "@vfmig/core";
 import { createFakeIo } from "@vfmig/linux/fake";
 import type { FakeIo } from "@vfmig/linux/fake";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { join, message, RawPeer, u32, u64, versionPayload } from "../testing/raw-peer.ts";
 import { connectVfioUser, type VfioUserClient } from "./client.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readFeatureHead, writeFeatureHead, FEATURE_FLAG } from "./device-feature.ts";
 import { readDeviceInfo, writeDeviceInfo } from "./device-info.ts";

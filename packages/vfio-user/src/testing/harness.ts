@@ -24,7 +24,7 @@ export class Harness<Device extends VfioDevice = MemoryDevice> implements AsyncD
   ) {
     this.io = opened.io;
     this.path = opened.path;
-    this.openFds = opened.openFds;
+    this.openFds = () => opened.openFds();
     this.device = device;
     this.server = createVfioUserServer({
       io: this.io,

@@ -1,3 +1,5 @@
+// Linters read tests outside of any project, and then know no disposables.
+/// <reference lib="esnext.disposable" />
 import type { NativeIo, Watch } from "@vfmig/linux";
 
 /** A reply as it came, read without this package's codec. */

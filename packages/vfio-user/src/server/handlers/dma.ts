@@ -39,8 +39,8 @@ export function dmaUnmap(session: Session, message: Message): void {
   });
 }
 
-/** Runs `next` after `done`; at once where there is nothing to wait for. */
-function afterwards(done: void | Promise<void>, next: () => void): void | Promise<void> {
-  if (done === undefined) next();
-  else return done.then(next);
+/** Runs `answer` after `done`; at once where there is nothing to wait for. */
+function afterwards(done: void | Promise<void>, answer: () => void): void | Promise<void> {
+  if (done === undefined) return answer();
+  return done.then(() => answer());
 }
