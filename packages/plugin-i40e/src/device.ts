@@ -11,13 +11,13 @@ import {
 } from "@vfmig/core";
 import { BAR0_SIZE_700, baseRegisters, MailboxRelay } from "@vfmig/iavf";
 import { Announcement } from "./announcement.ts";
-import { describe } from "./describe/describe.ts";
+import { describe, offered } from "./describe/describe.ts";
 import { DirtyLog } from "./dirty-log.ts";
 import { i40eError } from "./errors.ts";
 import { Bar0, TRAPPED } from "./function/bar0.ts";
 import { ConfigSpace } from "./function/config-space.ts";
 import { createHooks } from "./function/mailbox-hooks.ts";
-import { QueueVectors } from "./function/queue-vectors.ts";
+import { QueueVectors, signal } from "./function/queue-vectors.ts";
 import { Loader } from "./migration/replay.ts";
 import { freshVf } from "./migration/reset-vf.ts";
 import { run } from "./migration/run.ts";
@@ -62,6 +62,7 @@ export class I40eVf implements SubDriver {
     const session: Parts["session"] = {
       touched: false,
       loaded: false,
+      offers: undefined,
       outstanding: [],
       ringIndices: [],
     };
@@ -70,14 +71,15 @@ export class I40eVf implements SubDriver {
       ...shared,
       allocate,
       clock: context.clock,
-      signalGuest: () => vectorZero?.signalGuest(),
+      signalGuest: () => signal(vectorZero),
       hooks: createHooks(() => this.#parts),
     });
     vectorZero = context.interrupts.intercept(PCI_IRQ.MSIX, 0, () => {
       mailbox.onInterrupt();
       queues.complete(vectors.zero.txQueues, vectors.zero.rxQueues);
     });
-    this.#release = vectorZero.release;
+    const interception = vectorZero;
+    this.#release = () => interception.release();
     const config = new ConfigSpace(context.base, () => this.#forget());
     const announcement = new Announcement(allocate);
     this.#parts = {
@@ -120,6 +122,8 @@ export class I40eVf implements SubDriver {
     const release = this.#parts.config.hold();
     try {
       await freshVf(this.#parts, signal);
+      // Asked now, since asking takes a reset of the VF and the state will want to know.
+      await offered(this.#parts);
     } finally {
       release();
     }
@@ -136,6 +140,7 @@ export class I40eVf implements SubDriver {
     mailbox.thaw();
     session.touched = false;
     session.loaded = false;
+    session.offers = undefined;
     session.outstanding = [];
   }
 

@@ -1,6 +1,7 @@
 import type { SubDriverContext } from "@vfmig/core";
 import type { MailboxBacklog, MailboxRelay, RegisterAccess } from "@vfmig/iavf";
 import type { Announcement } from "./announcement.ts";
+import type { Offers } from "./describe/requirements.ts";
 import type { ConfigSpace } from "./function/config-space.ts";
 import type { QueueVectors } from "./function/queue-vectors.ts";
 import type { I40eVfOptions } from "./options.ts";
@@ -12,6 +13,8 @@ export interface Session {
   touched: boolean;
   /** A load has configured and enabled the device's queues, on empty rings. */
   loaded: boolean;
+  /** What the PF said that it offers, where it was asked on no guest's behalf. */
+  offers: Offers | undefined;
   /** Requests to be made again when the device runs. */
   outstanding: MailboxBacklog["outstanding"];
   /** The guest's indices at the last stop. */

@@ -22,7 +22,7 @@ export class MailboxVector {
   #enable = 0;
   #statControl = 0;
 
-  constructor(real: RegisterAccess, signal: () => void) {
+  constructor(real: RegisterAccess, signal: () => boolean) {
     this.#real = real;
     this.#vector = new VirtualVector(signal);
   }

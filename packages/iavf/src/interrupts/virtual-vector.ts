@@ -9,14 +9,14 @@ const READABLE =
  * happens while it is masked is kept and delivered when it is enabled again.
  */
 export class VirtualVector {
-  readonly #signal: () => void;
+  readonly #signal: () => boolean;
   #control = 0;
   #enabled = false;
   #latched = false;
   #frozen = false;
 
-  /** @param signal - raises the guest's event; must not throw */
-  constructor(signal: () => void) {
+  /** @param signal - raises the guest's event; false where the guest has none yet; must not throw */
+  constructor(signal: () => boolean) {
     this.#signal = signal;
   }
 
@@ -66,10 +66,9 @@ export class VirtualVector {
   }
 
   #deliver(): void {
-    if (this.#latched && this.#enabled && !this.#frozen) {
+    if (this.#latched && this.#enabled && !this.#frozen && this.#signal()) {
       this.#latched = false;
       this.#enabled = false;
-      this.#signal();
     }
   }
 }

@@ -42,7 +42,8 @@ export interface MailboxOptions {
   readonly allocate: (bytes: number) => DmaBuffer;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly signalGuest: () => void;
+  /** Raises the guest's vector 0; false where the guest has no event for it yet. */
+  readonly signalGuest: () => boolean;
   readonly hooks: MailboxHooks;
 }
 
@@ -86,6 +87,8 @@ export class MailboxRelay {
   #guestVsi = 0;
   #hostVsi = 0;
   #frozen = false;
+  #held = 0;
+  #ownReset = false;
   #closed = false;
   #timer: Timer | undefined;
   #pollMs: number = POLL_MS.FIRST;
@@ -255,11 +258,8 @@ export class MailboxRelay {
   }
 
   #sendGuests(): void {
-    while (
-      !this.#frozen &&
-      this.virtual.send.usable &&
-      this.virtual.send.tail !== this.virtual.next
-    ) {
+    const { send: ring } = this.virtual;
+    while (!this.#frozen && this.#held === 0 && ring.usable && ring.tail !== this.virtual.next) {
       if (!this.ready() || this.#private.room <= OWN_ROOM) {
         return;
       }
@@ -396,16 +396,52 @@ export class MailboxRelay {
     return reply.body;
   }
 
+  /**
+   * Has the PF reset the VF; settles when the reset was seen or the PF stays silent, which
+   * {@link online} tells apart. A guest that has not begun to talk does not notice.
+   */
+  async resetVf(options?: RequestOptions): Promise<void> {
+    this.#ownReset = true;
+    try {
+      await this.request(VIRTCHNL_OP.RESET_VF, new Uint8Array(0), options);
+    } catch {
+      // The reset itself is the answer: it ends the request.
+    } finally {
+      this.#ownReset = false;
+    }
+  }
+
+  /** The guest's requests wait in its ring until the returned function is called. */
+  holdGuest(): () => void {
+    this.#held++;
+    let held = true;
+    return () => {
+      if (held) {
+        held = false;
+        this.#held--;
+        this.poll();
+      }
+    };
+  }
+
+  /** True where the guest has said something to its PF since the last reset, or is about to. */
+  get spoken(): boolean {
+    const { version, resources } = this.conversation;
+    return version !== undefined || resources !== undefined || this.#inFlight.guests().length > 0;
+  }
+
   /** Finds out whether the VF was reset behind our back; true if so. */
   checkReset(): boolean {
     if (!this.#private.programmed || this.#private.alive) {
       return false;
     }
     this.#forgetDevice();
-    // As hardware: the mailbox is off until the guest sets it up again.
-    this.virtual.write(ATQ_REGISTERS.len, 0);
-    this.virtual.write(ARQ_REGISTERS.len, 0);
-    this.vector.reset();
+    if (!this.#ownReset) {
+      // As hardware: the mailbox is off until the guest sets it up again.
+      this.virtual.write(ATQ_REGISTERS.len, 0);
+      this.virtual.write(ARQ_REGISTERS.len, 0);
+      this.vector.reset();
+    }
     this.conversation.reset();
     this.#options.hooks.reset();
     return true;

@@ -9,14 +9,14 @@ import {
 } from "@vfmig/iavf";
 import { CARRIED_CAPS } from "../capabilities.ts";
 import { DRIVER } from "../driver.ts";
-import { ready } from "../migration/reset-vf.ts";
+import { freshVf, ready } from "../migration/reset-vf.ts";
 import type { Parts } from "../parts.ts";
 import { stateFormat } from "../state/schema.ts";
 import { hiddenCapabilities, type Offers, offersOf } from "./requirements.ts";
 
 /**
  * What this VF is, offers and uses. Where no guest has asked its PF yet, we do, so that a target is
- * known before anything is stopped.
+ * known before anything is stopped; the answer is kept until the function is reset.
  *
  * @throws VfmigError `ERR_VFMIG_VF_NOT_READY`, `ERR_VFMIG_PF_SILENT`, `ERR_VFMIG_PF_REFUSED`
  */
@@ -26,7 +26,7 @@ export async function describe(parts: Parts): Promise<DeviceDescription> {
   const { info } = context.base;
   const bar0 = info.regions[PCI_REGION.BAR0]?.size ?? 0;
   const { resources } = conversation;
-  const offers = resources === undefined ? await ask(parts) : offersOf(resources);
+  const offers = resources === undefined ? await offered(parts) : offersOf(resources);
   return {
     driver: DRIVER,
     state: { version: stateFormat.version, reads: [...stateFormat.reads] },
@@ -41,17 +41,33 @@ export async function describe(parts: Parts): Promise<DeviceDescription> {
   };
 }
 
+/** What the PF offers to a guest that has not asked; empty while one is asking. */
+export async function offered(parts: Parts): Promise<Offers | undefined> {
+  const { session, mailbox } = parts;
+  if (session.offers === undefined && !mailbox.spoken) {
+    session.offers = await ask(parts);
+  }
+  return session.offers;
+}
+
+/** Asks in the guest's place. A PF answers once between two resets, so the VF is reset afterwards. */
 async function ask(parts: Parts): Promise<Offers> {
-  const { mailbox, config, context } = parts;
+  const { mailbox, config, context, session } = parts;
   const release = config.hold();
+  const releaseGuest = mailbox.holdGuest();
+  const { signal } = new AbortController();
+  const options = { timeoutMs: context.options.pfTimeoutMs };
   try {
-    await ready(parts, new AbortController().signal);
-    const options = { timeoutMs: context.options.pfTimeoutMs };
+    await freshVf(parts, signal);
+    await ready(parts, signal);
+    session.touched = true;
     await mailbox.demand(VIRTCHNL_OP.VERSION, buildVersion(), options);
     const body = buildResourcesRequest(IAVF_7_2_CAPS & CARRIED_CAPS);
     const reply = await mailbox.demand(VIRTCHNL_OP.GET_VF_RESOURCES, body, options);
+    await freshVf(parts, signal);
     return offersOf(parseResources(reply));
   } finally {
+    releaseGuest();
     release();
   }
 }

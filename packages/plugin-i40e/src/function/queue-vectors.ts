@@ -59,7 +59,7 @@ export class QueueVectors {
         this.#onSignal(vector),
       );
       this.#vectors[vector] = {
-        virtual: new VirtualVector(() => interception.signalGuest()),
+        virtual: new VirtualVector(() => signal(interception)),
         interception,
         itr: [0, 0, 0],
         throttle: DYN_CTL.ITR_INDX_MASK,
@@ -206,6 +206,15 @@ export class QueueVectors {
       known?.interception.release();
     }
   }
+}
+
+/** Raises the guest's event; false where it has none. */
+export function signal(interception: Interception | undefined): boolean {
+  if (interception?.guestListens !== true) {
+    return false;
+  }
+  interception.signalGuest();
+  return true;
 }
 
 function itrPlace(offset: number): { readonly vector: number; readonly itr: number } | undefined {

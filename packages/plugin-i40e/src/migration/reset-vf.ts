@@ -1,4 +1,3 @@
-import { VIRTCHNL_OP } from "@vfmig/iavf";
 import { i40eError } from "../errors.ts";
 import type { Parts } from "../parts.ts";
 import { waitUntil } from "./wait.ts";
@@ -15,17 +14,10 @@ export async function freshVf(parts: Parts, signal: AbortSignal): Promise<void> 
     return;
   }
   await ready(parts, signal);
-  const timeoutMs = context.options.resetMs;
-  const why = await mailbox
-    .request(VIRTCHNL_OP.RESET_VF, new Uint8Array(0), { timeoutMs, signal })
-    .then(
-      () => undefined,
-      (error: unknown) => error,
-    );
+  await mailbox.resetVf({ timeoutMs: context.options.resetMs, signal });
   signal.throwIfAborted();
-  // The reset itself is the answer: it ends the request.
   if (mailbox.online) {
-    context.logger.warn("the PF did not reset the VF; resetting the function", { cause: why });
+    context.logger.warn("the PF did not reset the VF; the function is reset instead");
     mailbox.clear();
     await context.base.reset();
     parts.config.refresh();
