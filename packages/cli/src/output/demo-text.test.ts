@@ -42,7 +42,12 @@ const report = (flows: readonly FlowReport[]): ScenarioReport => ({
   ],
   flows,
   seconds: 3,
-  driverStatus: { trapped: ["bar0 0x0000-0x0fff"] },
+  driverStatus: {
+    trapped: [
+      { region: 0, offset: 0x2000, size: 0x2000 },
+      { region: 7, offset: 4, size: 2 },
+    ],
+  },
 });
 
 describe("the report of a demo", () => {
@@ -73,7 +78,7 @@ describe("the report of a demo", () => {
     const text = demoText(demoJson([served], report([flow({})]), { seed: 1, rate: 5000 }));
     for (const part of [
       "i40e-vf 0.1.0",
-      "bar0 0x0000-0x0fff",
+      "BAR0 2000-3FFF, config 04-05",
       "stop 1.00, load 6.50",
       "rx index at the stop: 400",
     ]) {

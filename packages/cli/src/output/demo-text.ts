@@ -21,9 +21,21 @@ function driverText({ driver, base, trapped }: DemoJson): string {
   return `What drove the device\n${table(rows)}`;
 }
 
+/** Drivers say what they trap as ranges of regions, in bytes; PCI regions 0 to 5 are BARs, 7 is config space. */
 function describeTrapped(trapped: unknown): string {
   if (!Array.isArray(trapped) || trapped.length === 0) return "nothing";
-  return trapped.map((range) => String(range)).join(", ");
+  return trapped.map((range: unknown) => describeRange(range)).join(", ");
+}
+
+function describeRange(range: unknown): string {
+  if (typeof range !== "object" || range === null) return String(range);
+  const { region, offset, size } = range as Partial<Record<string, unknown>>;
+  if (typeof region !== "number" || typeof offset !== "number" || typeof size !== "number") {
+    return JSON.stringify(range);
+  }
+  const name = region <= 5 ? `BAR${region}` : region === 7 ? "config" : `region ${region}`;
+  const hex = (value: number): string => value.toString(16).toUpperCase().padStart(2, "0");
+  return `${name} ${hex(offset)}-${hex(offset + size - 1)}`;
 }
 
 function moveText({ migration, moves }: DemoJson): string {
