@@ -6,7 +6,8 @@ import { describe, expect, test } from "vitest";
 import base from "./base.ts";
 import { createI40eVfModel } from "./i40e-vf-model.ts";
 import { i40eVfOptions } from "./options.ts";
-import { RIG_MAC, TestPort } from "./testing/raw-driver.ts";
+import { RIG_MAC } from "./testing/raw-driver.ts";
+import { TestPort } from "./testing/test-port.ts";
 
 describe("the base module", () => {
   test("opens a model whose wire connects to the device's socket in the run's folder", async () => {

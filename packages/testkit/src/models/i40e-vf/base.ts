@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { defineBase, type BaseContext, type BaseDefinition, type VfioDevice } from "@vfmig/core";
 import { listenWirePort } from "../../wire/socket-port.ts";
-import { MODEL_BASE, createI40eVfModel } from "./i40e-vf-model.ts";
+import { MODEL_BASE } from "./i40e-vf-device.ts";
+import { createI40eVfModel } from "./i40e-vf-model.ts";
 import { i40eVfOptions, type I40eVfOptions } from "./options.ts";
 
 /**

@@ -13,7 +13,7 @@ import {
   vectorControl,
 } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
-import { ethernet } from "./testing/frames.ts";
+import { ethernet, must } from "./testing/frames.ts";
 import { PEER_MAC, RIG_MAC, startedRig } from "./testing/raw-driver.ts";
 
 const frame = ethernet(RIG_MAC, PEER_MAC, 0x88b5, new Uint8Array(60));
@@ -99,7 +99,7 @@ describe("a reset of the VF", () => {
     rig.messages.length = 0;
     rig.model.control.resetVf(true);
     rig.poll();
-    expect(parseEvent(rig.messages[0]!.body)).toMatchObject({
+    expect(parseEvent(must(rig.messages[0]).body)).toMatchObject({
       event: VF_EVENT.RESET_IMPENDING,
       severity: 255,
     });

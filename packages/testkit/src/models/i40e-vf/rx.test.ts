@@ -10,11 +10,11 @@ import {
   rxPacketType,
   rxTail,
 } from "@vfmig/iavf";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ToeplitzHash } from "../net/toeplitz.ts";
-import { ethernet, ipv4, tagged, transport, withL4Checksum } from "./testing/frames.ts";
-import { IOVA, PEER_MAC, RIG_MAC, Rig, startedRig } from "./testing/raw-driver.ts";
+import { ethernet, flip, ipv4, must, tagged, transport, withL4Checksum } from "./testing/frames.ts";
+import { IOVA, PEER_MAC, RIG_MAC, type Rig, startedRig } from "./testing/raw-driver.ts";
 
 function frame(size: number, fill = 1): Uint8Array {
   return ethernet(RIG_MAC, PEER_MAC, 0x88b5, new Uint8Array(size - 14).fill(fill));
@@ -60,7 +60,7 @@ describe("write-back", () => {
     const input = new Uint8Array(40);
     input.set(packet.subarray(12, 24));
     expect(back.hash).toBe(new ToeplitzHash(key).hash(input, 12));
-    packet[30]! ^= 1;
+    flip(packet, 30);
     rig.port.deliver(ethernet(RIG_MAC, PEER_MAC, 0x0800, packet));
     expect(rig.rxBack(0, 1).low & RX_STATUS.L4E).toBe(RX_STATUS.L4E);
   });
@@ -249,9 +249,9 @@ describe("queue choice", () => {
       rig.port.deliver(bytes);
       const input = new Uint8Array(40);
       input.set(bytes.subarray(26, 38));
-      const queue = lut[hash.hash(input, 12) & 63]!;
-      const index = filled[queue]!;
-      filled[queue]!++;
+      const queue = must(lut[hash.hash(input, 12) & 63]);
+      const index = must(filled[queue]);
+      filled[queue] = index + 1;
       expect(received(rig, queue, index)).toEqual(bytes);
     }
     expect(filled.every((count) => count > 0)).toBe(true);

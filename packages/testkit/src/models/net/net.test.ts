@@ -1,8 +1,9 @@
 import { RX_PTYPE, RX_STATUS } from "@vfmig/iavf";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   ethernet,
+  flip,
   ipv4,
   ipv6,
   tagged,
@@ -173,7 +174,7 @@ describe("receive checks", () => {
       const packet = withL4Checksum(ipv4(protocol, transport(protocol, payload)), 20, protocol);
       const frame = ethernet(A, B, 0x0800, packet);
       expect(checksumStatus(frame, classify(frame))).toBe(RX_STATUS.L3L4P);
-      frame[frame.length - 1]! ^= 1;
+      flip(frame, frame.length - 1);
       expect(checksumStatus(frame, classify(frame))).toBe(RX_STATUS.L3L4P | RX_STATUS.L4E);
     },
   );
@@ -182,14 +183,14 @@ describe("receive checks", () => {
     const packet = withL4Checksum(ipv6(protocol, transport(protocol, payload)), 40, protocol);
     const frame = ethernet(A, B, 0x86dd, packet);
     expect(checksumStatus(frame, classify(frame))).toBe(RX_STATUS.L3L4P);
-    frame[frame.length - 1]! ^= 1;
+    flip(frame, frame.length - 1);
     expect(checksumStatus(frame, classify(frame))).toBe(RX_STATUS.L3L4P | RX_STATUS.L4E);
   });
 
   test("a wrong IPv4 header checksum is told apart", () => {
     const packet = withL4Checksum(ipv4(17, transport(17, payload)), 20, 17);
     const frame = ethernet(A, B, 0x0800, packet);
-    frame[14 + 8]! ^= 1;
+    flip(frame, 22);
     expect(checksumStatus(frame, classify(frame))).toBe(RX_STATUS.L3L4P | RX_STATUS.IPE);
   });
 

@@ -24,7 +24,7 @@ import {
   parseVersion,
 } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
-import { ethernet } from "../testing/frames.ts";
+import { ethernet, must } from "../testing/frames.ts";
 import { PEER_MAC, RIG_MAC, Rig, startedRig, type RigOptions } from "../testing/raw-driver.ts";
 
 const { PARAM, NOT_SUPPORTED } = VIRTCHNL_STATUS;
@@ -290,7 +290,7 @@ describe("link events", () => {
     const event = rig.messages.at(-1);
     expect(event?.opcode).toBe(OP.EVENT);
     expect(event?.body).toHaveLength(16);
-    expect(parseEvent(event!.body)).toMatchObject({
+    expect(parseEvent(must(event).body)).toMatchObject({
       event: VF_EVENT.LINK_CHANGE,
       speed: 10_000,
       linkUp: true,
@@ -299,7 +299,7 @@ describe("link events", () => {
 
   test("carry a legacy speed bit where the VF was not granted numbers", () => {
     const rig = negotiated({ grantedCaps: VF_CAP.L2, linkSpeed: 40_000 });
-    expect(parseEvent(rig.messages.at(-1)!.body).speed).toBe(0x10);
+    expect(parseEvent(must(rig.messages.at(-1)).body).speed).toBe(0x10);
   });
 
   test("come when the host changes the link, and a link that is down carries nothing", () => {
@@ -307,7 +307,7 @@ describe("link events", () => {
     rig.messages.length = 0;
     rig.model.control.setLink(false);
     rig.poll();
-    expect(parseEvent(rig.messages[0]!.body)).toMatchObject({ linkUp: false, speed: 0 });
+    expect(parseEvent(must(rig.messages[0]).body)).toMatchObject({ linkUp: false, speed: 0 });
     expect(rig.port.deliver(broadcast)).toBe("queue-disabled");
     rig.putTx(0, 0, ethernet(PEER_MAC, RIG_MAC, 0x88b5, new Uint8Array(60)));
     rig.kickTx(0, 1);
@@ -359,8 +359,8 @@ describe("address filters", () => {
     );
     const rig = startedRig();
     expect(rig.answer(OP.ADD_ETH_ADDR, macs(rig, ...group.slice(0, 16))).status).toBe(0);
-    expect(rig.answer(OP.ADD_ETH_ADDR, macs(rig, group[0]!)).status).toBe(0);
-    expect(rig.answer(OP.ADD_ETH_ADDR, macs(rig, group[16]!)).status).toBe(PARAM);
+    expect(rig.answer(OP.ADD_ETH_ADDR, macs(rig, must(group[0]))).status).toBe(0);
+    expect(rig.answer(OP.ADD_ETH_ADDR, macs(rig, must(group[16]))).status).toBe(PARAM);
     const trusted = startedRig(1, { trusted: true });
     expect(trusted.answer(OP.ADD_ETH_ADDR, macs(trusted, ...group)).status).toBe(0);
   });

@@ -3,6 +3,17 @@ import { internetChecksum, pseudoSumIpv4, pseudoSumIpv6 } from "../../net/checks
 import { IP_PROTOCOL } from "../../net/classify.ts";
 import { sctpChecksum } from "../../net/crc32c.ts";
 
+/** What a test knows to be there. */
+export function must<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("the test expected a value here");
+  return value;
+}
+
+/** Turns `bits` of the byte at `at`. */
+export function flip(bytes: Uint8Array, at: number, bits = 1): void {
+  bytes[at] = must(bytes[at]) ^ bits;
+}
+
 /** An Ethernet frame without FCS. */
 export function ethernet(to: string, from: string, type: number, payload: Uint8Array): Uint8Array {
   const frame = new Uint8Array(14 + payload.length);
@@ -83,10 +94,10 @@ export function withL4Checksum(packet: Uint8Array, l4: number, protocol: number)
   }
   const length = out.length - l4;
   const pseudo =
-    out[0]! >> 4 === 4
+    must(out[0]) >> 4 === 4
       ? pseudoSumIpv4(out, 0, protocol, length)
       : pseudoSumIpv6(out, 0, protocol, length);
-  const at = l4 + CHECKSUM_AT[protocol]!;
+  const at = l4 + must(CHECKSUM_AT[protocol]);
   view.setUint16(at, 0);
   view.setUint16(at, internetChecksum(out, l4, out.length, pseudo) || 0xffff);
   return out;

@@ -29,8 +29,9 @@ import {
   writeRxPosted,
   writeTxData,
 } from "@vfmig/iavf";
+import { must } from "./frames.ts";
+import { TestPort } from "./test-port.ts";
 import { createManualClock, type ManualClock } from "../../../clock/manual-clock.ts";
-import type { FrameVerdict, WirePort } from "../../../wire/port.ts";
 import { createI40eVfModel, type I40eVfModel } from "../i40e-vf-model.ts";
 import type { I40eVfOptionsInput } from "../options.ts";
 
@@ -61,30 +62,6 @@ const RING_STRIDE = 0x8000;
 
 /** IOVA of the memory's first byte: not 0, so that a missing base shows. */
 export const IOVA = 0x1_4000_0000;
-
-/** A wire port in memory that keeps what the device sends. */
-export class TestPort implements WirePort {
-  readonly sent: Uint8Array[] = [];
-  closed = false;
-  #receive: ((frame: Uint8Array) => FrameVerdict) | undefined;
-
-  transmit(frame: Uint8Array): void {
-    this.sent.push(frame.slice());
-  }
-
-  attach(receive: (frame: Uint8Array) => FrameVerdict): void {
-    this.#receive = receive;
-  }
-
-  close(): void {
-    this.closed = true;
-  }
-
-  deliver(frame: Uint8Array): FrameVerdict {
-    if (this.#receive === undefined) throw new Error("no device is attached");
-    return this.#receive(frame);
-  }
-}
 
 export interface RigOptions extends Partial<I40eVfOptionsInput> {
   readonly logger?: Logger;
@@ -154,7 +131,7 @@ export class Rig {
     });
   }
 
-  enableInterrupts(vectors: number = this.device.info.irqs[PCI_IRQ.MSIX]!.count): void {
+  enableInterrupts(vectors: number = must(this.device.info.irqs[PCI_IRQ.MSIX]).count): void {
     this.device.setIrqs({
       index: PCI_IRQ.MSIX,
       start: 0,
