@@ -12,6 +12,7 @@ import { markFrame } from "../traffic/trailer.ts";
 import { createLoosePort, type LoosePort } from "../wire/memory-port.ts";
 import { createGuestDriver } from "./driver.ts";
 import type { GuestFault } from "./fault.ts";
+import { GuestClock } from "./guest-clock.ts";
 import { GuestRam } from "./guest-ram.ts";
 import { directEvent, type GuestDriver, type GuestDriverOptions } from "./options.ts";
 
@@ -180,10 +181,11 @@ describe("a guest's driver on the model of a 700-series VF", () => {
     const rig = await startedRig({ driver: { queuePairs: 1 } });
     let accepted = 0;
     while (rig.port.deliver(udp(0x0b, 0x0a, 1)) === "accepted") accepted++;
-    // The hardware knows Rx tails in steps of 8: of 511 posted slots it takes 504.
-    expect(accepted).toBe(504);
+    // 511 slots are posted; a port may know tails in steps of 8 only.
+    expect(accepted).toBeGreaterThanOrEqual(504);
+    expect(accepted).toBeLessThanOrEqual(511);
     rig.clock.advance(1);
-    expect(rig.received).toHaveLength(504);
+    expect(rig.received).toHaveLength(accepted);
     expect(exchange(rig, 800).in.delivered).toBe(800);
   });
 
@@ -306,7 +308,43 @@ describe("a guest that stands still", () => {
     expect(rig.driver.counters.resets).toBe(1);
   });
 
-  it("records exactly the pages that it writes", async () => {
+  it("records every page that a frame to send is written to, before the device has touched any", async () => {
+    const rig = await startedRig();
+    rig.ram.takeWrittenPages();
+    const before = rig.ram.bytes.slice();
+    expect(rig.driver.send(udp(0x0a, 0x0b, 3, 1500).fill(0x5a, 60))).toBe(true);
+    const changed: number[] = [];
+    for (let page = 0; page < before.length / 4096; page++) {
+      const [from, to] = [page * 4096, page * 4096 + 4096];
+      const now = rig.ram.bytes.subarray(from, to);
+      if (Buffer.compare(before.subarray(from, to), now) !== 0) changed.push(page);
+    }
+    // Two buffers of 2 KiB in one page, and the descriptors.
+    expect(changed).toHaveLength(2);
+    expect(rig.ram.takeWrittenPages()).toEqual(changed);
+  });
+
+  it("keeps what is left of a timer through a pause", () => {
+    const clock = createManualClock();
+    const guest = new GuestClock(clock);
+    const ran: number[] = [];
+    guest.after(10, () => ran.push(guest.now()));
+    guest.after(4, () => ran.push(-1)).cancel();
+    clock.advance(7);
+    guest.pause();
+    guest.soon(() => ran.push(guest.now()));
+    clock.advance(100);
+    expect(guest.now()).toBe(7);
+    expect(ran).toEqual([]);
+    guest.resume();
+    clock.advance(2);
+    expect(ran).toEqual([7]);
+    clock.advance(1);
+    expect(ran).toEqual([7, 10]);
+    expect(clock.waiting).toBe(0);
+  });
+
+  it("misses no page between what it records and what the device writes", async () => {
     const rig = await startedRig();
     rig.clock.advance(10);
     rig.ram.takeWrittenPages();

@@ -66,6 +66,17 @@ describe("Wire", () => {
     expect(accepted).toEqual([{ port: "a", timeMs: 1000 }]);
   });
 
+  it("tells when a device takes its first frame, and when it takes frames again", () => {
+    const { clock, wire, state, accepted } = playing();
+    wire.start(1000);
+    clock.advance(5);
+    state.set("a", "queue-disabled");
+    clock.advance(5);
+    state.set("a", "accepted");
+    clock.advance(5);
+    expect(accepted.map(({ timeMs }) => timeMs)).toEqual([1000, 1011]);
+  });
+
   it("moves the connection to where a frame of the guest comes in, and to no other", () => {
     const { clock, wire, port, state, moved } = playing();
     state.set("b", "filtered");
