@@ -70,6 +70,11 @@ describe.each(TEST_IOS)("a vfio-user client $name", (testIo) => {
     await client.close();
     await all.clientsGone(1);
     expect(all.openFds()).toBe(before);
+    const without = await connectVfioUser({ io: all.io, path: all.path, regionFds: false });
+    expect(without.info.regions[2]).toEqual({ index: 2, size: 16_384, read: true, write: true });
+    expect([...all.device.noted]).toEqual([]);
+    await without.close();
+    await all.clientsGone(2);
     all.io.close(fd);
   });
 

@@ -78,7 +78,7 @@ export async function connectVfioUser(options: VfioUserClientOptions): Promise<V
   });
   try {
     const { capabilities: peer } = await exchangeVersions(channel, ownCapabilities(settings));
-    const found = await discover(channel, name, regionFds);
+    const found = await discover(channel, name, settings.regionFds, regionFds);
     const facets = await discoverFacets(channel, settings, peer);
     return new Client(settings, channel, found, peer, facets, regionFds);
   } catch (error) {

@@ -53,8 +53,16 @@ export interface Discovered {
   readonly memory: readonly boolean[];
 }
 
-/** Asks for everything about the device. `fds` takes those of regions, for closing later. */
-export async function discover(channel: Channel, name: string, fds: number[]): Promise<Discovered> {
+/**
+ * Asks for everything about the device; for the fds of regions only where `wantFds`. `fds` takes them,
+ * for closing later.
+ */
+export async function discover(
+  channel: Channel,
+  name: string,
+  wantFds: boolean,
+  fds: number[],
+): Promise<Discovered> {
   const device = await channel.call(getDeviceInfo());
   if (device.regions > MAX_INDEXES || device.irqs > MAX_INDEXES) {
     throw new VfmigError(
@@ -65,7 +73,7 @@ export async function discover(channel: Channel, name: string, fds: number[]): P
   }
   const regions: RegionInfo[] = [];
   for (let index = 0; index < device.regions; index += 1) {
-    regions.push(await discoverRegion(channel, index, fds));
+    regions.push(await discoverRegion(channel, index, wantFds, fds));
   }
   const irqs: IrqInfo[] = [];
   for (let index = 0; index < device.irqs; index += 1) {
@@ -90,11 +98,17 @@ export async function discover(channel: Channel, name: string, fds: number[]): P
   };
 }
 
-async function discoverRegion(channel: Channel, index: number, fds: number[]): Promise<RegionInfo> {
+async function discoverRegion(
+  channel: Channel,
+  index: number,
+  wantFds: boolean,
+  fds: number[],
+): Promise<RegionInfo> {
   let answer = await channel.call(getRegionInfo(index, REGION_INFO.BYTES));
-  if (answer.info.argsz > REGION_INFO.BYTES && answer.info.argsz <= MAX_REGION_INFO) {
+  const needed = answer.info.argsz;
+  if (wantFds && needed > REGION_INFO.BYTES && needed <= MAX_REGION_INFO) {
     if (answer.fd !== undefined) fds.push(answer.fd);
-    answer = await channel.call(getRegionInfo(index, answer.info.argsz));
+    answer = await channel.call(getRegionInfo(index, needed));
   }
   const { info, fd } = answer;
   const { size, read, write, fdOffset } = info;

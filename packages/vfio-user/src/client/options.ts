@@ -22,6 +22,11 @@ export interface VfioUserClientOptions {
    * a region can be mapped; `never` waits each time, so that a refused write is an error here.
    */
   readonly postedWrites?: "memory" | "never";
+  /**
+   * Whether to ask for the fds of mappable regions. A server counts what it has given as mapped, and may
+   * refuse to save such a device; with false every region is reached by messages. Default true.
+   */
+  readonly regionFds?: boolean;
   /** Reads that may find nothing before a waiting call sleeps. Default: sleeps at once. */
   readonly wait?: ReceiveBounds;
 }
@@ -34,6 +39,7 @@ export interface ClientSettings {
   readonly syncTimeoutMs: number;
   readonly callTimeoutMs: number;
   readonly postedWrites: "memory" | "never";
+  readonly regionFds: boolean;
   readonly wait: ReceiveBounds | undefined;
 }
 
@@ -56,6 +62,7 @@ export function clientSettings(options: VfioUserClientOptions): ClientSettings {
     syncTimeoutMs: within("syncTimeoutMs", options.syncTimeoutMs, 5000, 1, DAY_MS),
     callTimeoutMs: within("callTimeoutMs", options.callTimeoutMs, 60_000, 1, DAY_MS),
     postedWrites: options.postedWrites ?? "memory",
+    regionFds: options.regionFds ?? true,
     wait: options.wait,
   };
 }

@@ -43,6 +43,7 @@ const errnoByCode: ReadonlyMap<string, number> = new Map([
   ["ERR_VFMIG_DMA_UNMAP", ERRNO.ENOENT],
   ["ERR_VFMIG_GUEST_ADDRESS", ERRNO.EFAULT],
   ["ERR_VFMIG_MAPPING_CONFLICT", ERRNO.EBUSY],
+  ["ERR_VFMIG_MAPPING_REFUSED", ERRNO.EINVAL],
   ["ERR_VFMIG_DMA_LOGGING_REQUEST", ERRNO.EINVAL],
   ["ERR_VFMIG_DMA_LOGGING_STATE", ERRNO.EINVAL],
   ["ERR_VFMIG_SUB_DRIVER_TIMEOUT", ERRNO.ETIMEDOUT],
@@ -59,12 +60,17 @@ const errnoByCode: ReadonlyMap<string, number> = new Map([
 /** The errno for an error reply. */
 export function errnoOf(error: unknown): number {
   if (!VfmigError.is(error)) return ERRNO.EIO;
-  // System call errors carry the name beside the number; our own refusals the number.
+  // System call errors carry the name beside the number, refusals of devices one of them.
   const carried = error.details["errnoNumber"] ?? error.details["errno"];
   if (typeof carried === "number" && Number.isInteger(carried) && carried > 0 && carried < 4096) {
     return carried;
   }
+  if (typeof carried === "string" && isErrnoName(carried)) return ERRNO[carried];
   return errnoByCode.get(error.code) ?? ERRNO.EIO;
+}
+
+function isErrnoName(name: string): name is ErrnoName {
+  return Object.hasOwn(ERRNO, name);
 }
 
 /** The error of a request that a server refuses with `errno`. */

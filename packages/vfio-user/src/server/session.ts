@@ -11,6 +11,7 @@ import { IrqTable } from "./irq-table.ts";
 import { Lane } from "./lane.ts";
 import { MAX_MESSAGE_FDS, negotiate, type Negotiated } from "./negotiation.ts";
 import type { ServerSettings } from "./options.ts";
+import { RegionMappings } from "./region-mappings.ts";
 import { ReplyWriter, ticketOf, type Ticket } from "./reply-writer.ts";
 import { tearDown } from "./teardown.ts";
 
@@ -28,6 +29,7 @@ export class Session {
   readonly replies: ReplyWriter = new ReplyWriter();
   readonly irqs: IrqTable;
   readonly dma: DmaTable;
+  readonly regionMappings: RegionMappings;
   /** Mappings, in order. */
   readonly dmaLane: Lane = new Lane();
   /** State changes, device state and the dirty log, in order. */
@@ -44,6 +46,7 @@ export class Session {
     this.settings = settings;
     this.device = settings.device;
     this.irqs = new IrqTable(settings.io, settings.device);
+    this.regionMappings = new RegionMappings(settings.device);
     this.dma = new DmaTable(settings.io, settings.device, settings.maxDmaMaps);
     const ended = Promise.withResolvers<void>();
     this.connection = new Connection({

@@ -12,7 +12,10 @@ export async function tearDown(session: Session): Promise<void> {
     settings.logger.error(`vfio-user: cleaning up after a client: ${text}`);
   };
   irqs.disableAll(tell);
-  if (!settings.keepOnDisconnect()) await step(session, "reset", () => device.reset()).catch(tell);
+  session.regionMappings.forget();
+  if (!settings.keepOnDisconnect() && device.info.resettable) {
+    await step(session, "reset", () => device.reset()).catch(tell);
+  }
   // A state change that ran is cancelled by the reset; its work may use mappings until it has settled.
   await step(session, "the state change in progress", () => session.migrationLane.whenIdle()).catch(
     tell,

@@ -7,6 +7,7 @@ import type {
   IrqRequest,
   MigrationFacet,
   MigrationState,
+  MmapArea,
   PrecopyInfo,
   RegionInfo,
   VfioDevice,
@@ -53,6 +54,8 @@ export class MemoryDevice implements VfioDevice {
   readonly irqRequests: IrqRequest[] = [];
   readonly migration: MemoryMigration = new MemoryMigration(this);
   readonly dmaLogging: MemoryLogging = new MemoryLogging();
+  /** Areas that a client holds mapped, as `region/offset`. */
+  readonly noted: Set<string> = new Set();
   resets = 0;
   /** Unmapping waits for this gate where it is set. */
   unmapGate: Gate | undefined;
@@ -117,6 +120,13 @@ export class MemoryDevice implements VfioDevice {
     const gate = this.unmapGate;
     if (gate !== undefined) return gate.wait().then(() => void this.mappings.delete(range.iova));
     this.mappings.delete(range.iova);
+  }
+
+  noteMapping(index: number, area: MmapArea): Disposable {
+    const note = `${index}/${area.offset}`;
+    if (this.noted.has(note)) throw new Error(`noted twice: ${note}`);
+    this.noted.add(note);
+    return { [Symbol.dispose]: () => void this.noted.delete(note) };
   }
 
   async reset(): Promise<void> {

@@ -33,6 +33,8 @@ export function regionInfo(session: Session, message: Message): void {
   const { replies } = session;
   const full = regionInfoBytes(region);
   const caps = full > REGION_INFO.BYTES && argsz >= full;
+  // Nobody tells when a client unmaps, so what it was given counts as mapped until it goes.
+  if (caps) session.regionMappings.note(region);
   replies.reserve(full);
   const size = writeRegionInfo(replies.view, replies.at, region, caps);
   if (caps && region.mmap !== undefined) replies.send(message, size, [region.mmap.fd]);

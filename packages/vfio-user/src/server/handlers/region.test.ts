@@ -36,6 +36,9 @@ describe.each(TEST_IOS)("regions of a vfio-user server $name", (testIo) => {
     const short = await peer.reply(1);
     expect(short.payload).toEqual(join(u32(80, 7, 2, 0), u64(16_384, 4096)));
     expect(short.fds).toHaveLength(0);
+    expect([...all.device.noted]).toEqual([]);
+    peer.command(3, 5, join(u32(80, 0, 2, 0), u64(0, 0)));
+    for (const each of (await peer.reply(3)).fds) all.io.close(each);
     peer.command(2, 5, join(u32(80, 0, 2, 0), u64(0, 0)));
     const full = await peer.reply(2);
     expect(full.payload.subarray(4, 8)).toEqual(u32(15));
@@ -48,8 +51,10 @@ describe.each(TEST_IOS)("regions of a vfio-user server $name", (testIo) => {
     own.bytes[7] = 9;
     expect(mapped.bytes[7]).toBe(9);
     all.io.close(received);
+    expect([...all.device.noted]).toEqual(["2/0", "2/8192"]);
     peer.close();
     await all.clientsGone(1);
+    expect([...all.device.noted]).toEqual([]);
     all.io.close(fd);
   });
 
