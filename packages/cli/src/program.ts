@@ -4,6 +4,7 @@ import { VfmigError } from "@vfmig/core";
 import { configCommand } from "./commands/config.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { pluginCommand } from "./commands/plugin.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { stateCommand } from "./commands/state.ts";
 import { EXIT, exitCodeFor } from "./exit-codes.ts";
 import { createTerminal, type Terminal } from "./output/terminal.ts";
@@ -36,7 +37,7 @@ export async function runCli(words: readonly string[]): Promise<number> {
     .addHelpText("after", HELP_AFTER)
     .exitOverride()
     .configureOutput({ writeErr: (text) => terminal.note(text.trimEnd()) });
-  for (const add of [demoCommand, configCommand, pluginCommand, stateCommand])
+  for (const add of [demoCommand, serveCommand, configCommand, pluginCommand, stateCommand])
     add(program, context);
   try {
     await program.parseAsync(words, { from: "user" });

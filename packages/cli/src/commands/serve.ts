@@ -1,0 +1,88 @@
+import type { Command } from "commander";
+import { openHost } from "@vfmig/host";
+import { systemClock, type ServedDevice } from "@vfmig/core";
+import { qemuArguments, shellLine } from "../output/qemu-arguments.ts";
+import { terminalLogger } from "../output/terminal.ts";
+import type { CommandContext } from "../program.ts";
+
+interface ServeOptions {
+  readonly config: string;
+  readonly memory: string;
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  vfmig serve --config examples/serve
+  vfmig serve --memory 4G                 QEMU arguments for a guest with 4 GiB
+  vfmig serve --json                      one JSON object on one line, once every device is served
+
+Stop it with Ctrl-C or SIGTERM: clients are disconnected, devices closed, sockets removed.`;
+
+/** `vfmig serve`: the devices of a configuration, each in its own process, until it is told to stop. */
+export function serveCommand(program: Command, context: CommandContext): void {
+  program
+    .command("serve")
+    .description("Serve the devices of a configuration over vfio-user, each in its own process.")
+    .option("-c, --config <path>", "configuration file, or the folder that holds it", ".")
+    .option("--memory <size>", "guest memory in the QEMU arguments that are printed", "1G")
+    .option("--json", "print one JSON object on stdout")
+    .option("-v, --verbose", "show what the layers log")
+    .addHelpText("after", EXAMPLES)
+    .action((options: ServeOptions) => serve(options, context));
+}
+
+async function serve(options: ServeOptions, { terminal }: CommandContext): Promise<void> {
+  const { promise: asked, resolve: stop } = Promise.withResolvers<string>();
+  const onInterrupt = (): void => stop("SIGINT");
+  const onTerminate = (): void => stop("SIGTERM");
+  process.once("SIGINT", onInterrupt).once("SIGTERM", onTerminate);
+  try {
+    const logger = terminalLogger(terminal, options.verbose ?? false);
+    await using host = await openHost({ config: options.config, logger, clock: systemClock });
+    terminal.result(
+      options.json
+        ? JSON.stringify({ schemaVersion: 1, devices: host.devices.map((d) => asJson(d, options)) })
+        : host.devices.map((device) => asText(device, options)).join("\n\n"),
+    );
+    const count = host.devices.length;
+    terminal.note(`Serving ${count} ${count === 1 ? "device" : "devices"}; Ctrl-C stops.`);
+    await asked;
+    terminal.note("Stopping: closing devices.");
+  } finally {
+    process.off("SIGINT", onInterrupt).off("SIGTERM", onTerminate);
+  }
+}
+
+function asJson(device: ServedDevice, { memory }: ServeOptions): object {
+  const { base, driver } = device.identity;
+  return {
+    name: device.name,
+    socketPath: device.socketPath,
+    base,
+    driver: driver ?? null,
+    qemu: qemuArguments(device, memory),
+  };
+}
+
+function asText(device: ServedDevice, { memory }: ServeOptions): string {
+  const { base, driver } = device.identity;
+  const what =
+    driver === undefined
+      ? `${base.name} ${base.version}, alone: no driver is named, so it cannot be moved`
+      : `${driver.name} ${driver.version} on ${base.name} ${base.version}`;
+  const lines = [
+    device.name,
+    `  driven by   ${what}`,
+    ...(driver === undefined
+      ? []
+      : [
+          `  integrity   ${driver.integrity ?? "unknown"}`,
+          `  privileges  ${driver.privileges.length > 0 ? driver.privileges.join("; ") : "none"}`,
+        ]),
+    `  socket      ${device.socketPath}`,
+    `  for QEMU    ${shellLine(qemuArguments(device, memory))}`,
+  ];
+  return lines.join("\n");
+}
