@@ -1,3 +1,4 @@
+import type { DmaLoggingFacet, MigrationFacet, VfioDevice } from "@vfmig/core";
 import { PAGE, RAM_IOVA, type World } from "./world.ts";
 
 export interface MoveResult {
@@ -11,13 +12,21 @@ export interface MoveResult {
 /**
  * Moves the guest's device to another host as a VMM would: memory ahead, stop, what is dirty, state,
  * run. The memory that is left behind is spoilt.
+ *
+ * @param blackout - frames that come between the guest's last step and the stop, and after the stop
+ * @param onStopped - gets the pages that only the device and its plugin have written after the guest
+ * stood still, so that nobody else knows of them
  */
-export async function move(world: World, to: number, blackout = 3): Promise<MoveResult> {
+export async function move(
+  world: World,
+  to: number,
+  blackout = 3,
+  onStopped?: (changed: readonly number[]) => void,
+): Promise<MoveResult> {
   const source = world.host;
-  const target = world.hosts[to]!;
-  const logging = source.device.dmaLogging!;
-  const from = source.device.migration!;
-  const into = target.device.migration!;
+  const target = world.hostAt(to);
+  const { logging, migration: from } = facets(source.device);
+  const { migration: into } = facets(target.device);
   const range = { iova: RAM_IOVA, size: BigInt(source.ram.length) };
   source.model.truth.clearWrittenPages();
   await world.settle(logging.start({ pageSize: PAGE, ranges: [range] }));
@@ -27,7 +36,16 @@ export async function move(world: World, to: number, blackout = 3): Promise<Move
 
   await world.settle(into.setState("resuming"));
   world.driver.pause();
+  const paused = onStopped === undefined ? source.ram : source.ram.slice();
+  // Frames that the device takes and the guest does not see any more on this host.
+  for (let n = 0; n < blackout; n++) {
+    world.frame();
+  }
   await world.settle(from.setState("stop"));
+  const written = new Set(world.driver.takeWrittenPages());
+  onStopped?.(changedPages(paused, source.ram).filter((page) => !written.has(page)));
+  // What the source has sent comes before what the target will.
+  world.collect();
   for (let n = 0; n < blackout; n++) {
     world.frame();
   }
@@ -35,7 +53,7 @@ export async function move(world: World, to: number, blackout = 3): Promise<Move
   await world.settle(logging.report(range, PAGE, bitmap));
   const dirty = pagesOf(bitmap);
   const truth = guestPages(source.model.truth.writtenPages(), source.ram.length);
-  for (const page of [...dirty, ...world.driver.takeWrittenPages()]) {
+  for (const page of [...dirty, ...written]) {
     target.ram.set(source.ram.subarray(page * PAGE, (page + 1) * PAGE), page * PAGE);
   }
   await world.settle(from.setState("stop-copy"));
@@ -61,7 +79,7 @@ async function readAll(world: World): Promise<Uint8Array> {
   for (;;) {
     const into = new Uint8Array(777);
     // oxlint-disable-next-line no-await-in-loop -- a stream
-    const length = await world.settle(world.host.device.migration!.readData(into));
+    const length = await world.settle(facets(world.host.device).migration.readData(into));
     if (length === 0) {
       return Uint8Array.from(Buffer.concat(parts));
     }
@@ -86,4 +104,23 @@ function guestPages(pages: readonly number[], size: number): Set<number> {
   const first = Number(RAM_IOVA) / PAGE;
   const inside = pages.filter((page) => page >= first && page < first + size / PAGE);
   return new Set(inside.map((page) => page - first));
+}
+
+function changedPages(before: Uint8Array, after: Uint8Array): number[] {
+  return Array.from({ length: before.length / PAGE }, (_, page) => page).filter((page) => {
+    const [from, to] = [page * PAGE, (page + 1) * PAGE];
+    return Buffer.compare(before.subarray(from, to), after.subarray(from, to)) !== 0;
+  });
+}
+
+/** Migration and log of a device that must have them. */
+export function facets(device: VfioDevice): {
+  readonly migration: MigrationFacet;
+  readonly logging: DmaLoggingFacet;
+} {
+  const { migration, dmaLogging: logging } = device;
+  if (migration === undefined || logging === undefined) {
+    throw new Error("the device cannot migrate");
+  }
+  return { migration, logging };
 }

@@ -21,12 +21,13 @@ import {
   type ManualClock,
   markFrame,
 } from "@vfmig/testkit";
-import i40eVf from "../index.ts";
+import i40eVf, { type I40eVfOptions } from "../index.ts";
+import { optionsSchema } from "../options.ts";
 
 export const GUEST_MAC = "02:00:00:00:00:0a";
 export const RAM_IOVA = 0x1_0000_0000n;
 export const PAGE = 4096;
-const RAM_SIZE = 16 << 20;
+const RAM_SIZE = 10 << 20;
 const FLOWS = 8;
 /** Milliseconds of the manual clock between two looks at what is awaited. */
 const STEP_MS = 0.25;
@@ -44,7 +45,7 @@ export interface Host {
 export interface WorldOptions {
   readonly models?: readonly ModelOptions[];
   readonly driver?: Partial<GuestDriverOptions>;
-  readonly plugin?: SubDriverDefinition;
+  readonly plugin?: SubDriverDefinition<I40eVfOptions>;
   readonly options?: Readonly<Record<string, unknown>>;
   /** Whether the guest's driver is started. Default true. */
   readonly start?: boolean;
@@ -62,8 +63,8 @@ export class World {
   /** The host on which the guest's device runs. */
   at = 0;
   /** Frames of each flow that a device took, and that the guest handed over. */
-  readonly taken: number[] = flowNumbers().map(() => 0);
-  readonly given: number[] = flowNumbers().map(() => 0);
+  readonly taken: Uint32Array = new Uint32Array(FLOWS);
+  readonly given: Uint32Array = new Uint32Array(FLOWS);
   /** Frames that came in while no device took them. */
   missed = 0;
   #turn = 0;
@@ -75,10 +76,10 @@ export class World {
       // oxlint-disable-next-line no-await-in-loop -- one host after the other
       world.hosts.push(await world.#host(index, model, options));
     }
-    const [first] = world.hosts;
-    world.ram = new GuestRam({ bytes: first!.ram, iova: RAM_IOVA });
+    const { device, ram } = world.host;
+    world.ram = new GuestRam({ bytes: ram, iova: RAM_IOVA });
     world.driver = createGuestDriver({
-      device: first!.device,
+      device,
       ram: world.ram,
       clock: world.clock,
       createEvent: directEvent,
@@ -102,10 +103,10 @@ export class World {
       port: port.port,
       clock: this.clock,
     });
-    const plugin = (world.plugin ?? i40eVf) as SubDriverDefinition;
+    const plugin = world.plugin ?? i40eVf;
     const device = await compose(model.device, plugin, {
       clock: this.clock,
-      options: plugin.options?.parse(world.options ?? {}),
+      options: optionsSchema.parse(world.options ?? {}),
     });
     const ram = new Uint8Array(RAM_SIZE);
     mapRam(device, ram);
@@ -113,38 +114,46 @@ export class World {
   }
 
   get host(): Host {
-    return this.hosts[this.at]!;
+    return this.hostAt(this.at);
+  }
+
+  hostAt(index: number): Host {
+    const host = this.hosts.at(index);
+    if (host === undefined) {
+      throw new Error(`there is no host ${index}`);
+    }
+    return host;
   }
 
   /** Turns the clock until `promise` settles. */
-  async settle<T>(promise: Promise<T>, step = STEP_MS): Promise<T> {
-    let settled = false;
-    const done = (): void => {
-      settled = true;
-    };
-    promise.then(done, done);
-    for (let turn = 0; turn < 100_000 && !settled; turn++) {
+  async settle<T>(promise: PromiseLike<T>, step = STEP_MS): Promise<T> {
+    const waiting = Symbol("waiting");
+    for (let turn = 0; turn < 100_000; turn++) {
+      const now = new Promise<typeof waiting>((resolve) => {
+        setImmediate(() => resolve(waiting));
+      });
       // oxlint-disable-next-line no-await-in-loop -- promises settle between turns of the clock
-      await new Promise((resolve) => setImmediate(resolve));
-      if (!settled) {
-        this.clock.advance(step);
+      const result = await Promise.race([promise, now]);
+      if (result !== waiting) {
+        return result;
       }
+      this.clock.advance(step);
     }
-    return promise;
+    throw new Error("100,000 turns of the clock were not enough");
   }
 
   /** One frame each way on the next flow; the guest's only if it runs. */
   frame(length = 200): void {
     const flow = this.#turn++ % FLOWS;
-    const inward = markFrame(udp(0x0b, 0x0a, flow, length), flow).stamp(this.taken[flow]!);
+    const inward = markFrame(udp(0x0b, 0x0a, flow, length), flow).stamp(this.taken[flow] ?? 0);
     if (this.host.port.deliver(inward) === "accepted") {
-      this.taken[flow]!++;
+      this.taken[flow] = (this.taken[flow] ?? 0) + 1;
     } else {
       this.missed++;
     }
-    const outward = markFrame(udp(0x0a, 0x0b, flow, length), flow).stamp(this.given[flow]!);
+    const outward = markFrame(udp(0x0a, 0x0b, flow, length), flow).stamp(this.given[flow] ?? 0);
     if (this.driver.send(outward)) {
-      this.given[flow]!++;
+      this.given[flow] = (this.given[flow] ?? 0) + 1;
     }
   }
 
