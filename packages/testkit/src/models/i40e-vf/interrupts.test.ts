@@ -51,6 +51,16 @@ describe("the mailbox vector", () => {
     expect(rig.signals[0]).toBe(1);
   });
 
+  test("a cause that was read before the re-arming does not fire after it", () => {
+    const rig = opened();
+    armMailbox(rig);
+    rig.ask(OP.VERSION, buildVersion());
+    rig.ask(OP.VERSION, buildVersion());
+    rig.read(VF_REGISTER.VFINT_ICR01);
+    armMailbox(rig);
+    expect(rig.signals[0]).toBe(1);
+  });
+
   test("keeps a cause in ICR01 that ICR0_ENA1 does not let in, and fires when it is let in", () => {
     const rig = opened();
     rig.arm(0);

@@ -168,8 +168,16 @@ describe("what becomes of frames that do not fit", () => {
     for (let count = 0; count < 3; count++) rig.port.deliver(frame(64));
     rig.answer(OP.DISABLE_QUEUES, rig.select(1));
     rig.postAll(0);
-    rig.answer(OP.CONFIG_VSI_QUEUES, rig.queueConfig(1));
     rig.answer(OP.ENABLE_QUEUES, rig.select(1));
+    rig.port.deliver(frame(70, 5));
+    expect(received(rig, 0, 0)).toEqual(frame(70, 5));
+  });
+
+  test("a new context begins at place 0, also on a queue that runs", () => {
+    const rig = startedRig();
+    for (let count = 0; count < 3; count++) rig.port.deliver(frame(64));
+    rig.postAll(0);
+    rig.answer(OP.CONFIG_VSI_QUEUES, rig.queueConfig(1));
     rig.port.deliver(frame(70, 5));
     expect(received(rig, 0, 0)).toEqual(frame(70, 5));
   });

@@ -124,6 +124,17 @@ describe("classification of frames", () => {
     expect(found.l4Length).toBe(udp.length);
   });
 
+  test.each([
+    ["whole", 0x0000, RX_PTYPE.IPV6_UDP],
+    ["the first", 0x0001, RX_PTYPE.IPV6_FRAG],
+    ["a later one", 0x0100, RX_PTYPE.IPV6_FRAG],
+  ])("an IPv6 fragment header tells that the packet is %s", (_what, bits, type) => {
+    const udp = transport(IP_PROTOCOL.UDP, payload);
+    const header = [IP_PROTOCOL.UDP, 0, bits >> 8, (bits & 0xff) | 0x06, 0, 0, 0, 1];
+    const found = classify(ethernet(A, B, 0x86dd, ipv6(44, Uint8Array.from([...header, ...udp]))));
+    expect(found.packetType).toBe(type);
+  });
+
   test("ARP, LLDP and unknown ethertypes are layer two", () => {
     expect(classify(ethernet(A, B, 0x0806, payload)).packetType).toBe(RX_PTYPE.ARP);
     expect(classify(ethernet(A, B, 0x88cc, payload)).packetType).toBe(6);
