@@ -60,4 +60,8 @@ export const testkitCodes = {
     means: "A simulated guest was used out of order or with options out of range.",
     remedy: "Start it once, pause it before it is moved, and keep to the ranges of its options.",
   },
+  ERR_VFMIG_MODEL_OPTIONS: {
+    means: "A device model cannot be made with these options.",
+    remedy: "Correct the option that the message names; its range stands beside its type.",
+  },
 } as const;

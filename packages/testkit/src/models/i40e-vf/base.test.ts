@@ -47,6 +47,13 @@ describe("the base module", () => {
 });
 
 describe("its options", () => {
+  test("that are out of range are named in one error", () => {
+    const make = (): unknown =>
+      createI40eVfModel({ name: "vf", mac: "x", vsiId: 0, port: new TestPort() });
+    expect(make).toThrow(expect.objectContaining({ code: "ERR_VFMIG_MODEL_OPTIONS" }));
+    expect(make).toThrow(/mac: .*vsiId: /u);
+  });
+
   test("need an address and a VSI id, and fill in an i40e's defaults", () => {
     expect(i40eVfOptions.parse({ mac: RIG_MAC, vsiId: 9 })).toMatchObject({
       queuePairs: 4,

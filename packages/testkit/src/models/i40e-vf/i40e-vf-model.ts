@@ -4,6 +4,7 @@ import {
   createIrqVectors,
   silentLogger,
   systemClock,
+  VfmigError,
   type Clock,
   type Logger,
   type VfioDevice,
@@ -12,7 +13,7 @@ import type { FrameVerdict, WirePort } from "../../wire/port.ts";
 import { Msix } from "../pci/msix.ts";
 import { I40eVfFunction } from "./function.ts";
 import { I40eVfDevice, IOVA_WINDOW, deviceInfo } from "./i40e-vf-device.ts";
-import { i40eVfOptions, type I40eVfOptionsInput } from "./options.ts";
+import { i40eVfOptions, type I40eVfOptions, type I40eVfOptionsInput } from "./options.ts";
 
 export interface CreateI40eVfModelOptions extends I40eVfOptionsInput {
   /** The device's name in the configuration. */
@@ -60,7 +61,7 @@ export interface I40eVfModel {
  * A model of an Intel 700-series VF (8086:154c) together with its PF driver. Plain hardware: no
  * migration, no log of writes, no mappable region, and no way to read or set a queue's head.
  *
- * @throws ZodError for options out of range
+ * @throws VfmigError `ERR_VFMIG_MODEL_OPTIONS`
  *
  * @example
  * const { device } = createI40eVfModel({
@@ -69,7 +70,7 @@ export interface I40eVfModel {
  */
 export function createI40eVfModel(options: CreateI40eVfModelOptions): I40eVfModel {
   const { name, port, clock = systemClock, logger = silentLogger, ...rest } = options;
-  const parsed = i40eVfOptions.parse(rest);
+  const parsed = checkOptions(name, rest);
   const map = createDmaMap([IOVA_WINDOW]);
   const info = deviceInfo(name, parsed);
   const irqs = createIrqVectors(info.irqs, { pci: true, layer: "base" });
@@ -86,6 +87,17 @@ export function createI40eVfModel(options: CreateI40eVfModelOptions): I40eVfMode
       setReplyDelay: (ms) => void (unit.state.replyDelayMs = ms),
     },
   };
+}
+
+function checkOptions(name: string, options: I40eVfOptionsInput): I40eVfOptions {
+  const parsed = i40eVfOptions.safeParse(options);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  throw new VfmigError(
+    "ERR_VFMIG_MODEL_OPTIONS",
+    `The model of device "${name}" cannot be made: ${problems.join("; ")}. Correct its options.`,
+    { layer: "testkit", details: { device: name, problems }, cause: parsed.error },
+  );
 }
 
 function createTruth(unit: I40eVfFunction): I40eVfTruth {
