@@ -2,10 +2,18 @@ import { VfmigError } from "@vfmig/core";
 import type { Clock, Logger, Timer } from "@vfmig/core";
 import type { NativeIo, ReceiveBounds } from "@vfmig/linux";
 import { commandName } from "../codec/commands.ts";
-import { describeErrno, ERRNO } from "../codec/errno.ts";
+import { ERRNO } from "../codec/errno.ts";
 import { FLAG, HEADER, writeHeader } from "../codec/header.ts";
 import { Connection } from "../transport/connection.ts";
 import type { Message } from "../transport/message.ts";
+import { AccessSlot } from "./access-slot.ts";
+import {
+  asReplyError,
+  closedError,
+  remoteError,
+  timeoutError,
+  unansweredError,
+} from "./channel-errors.ts";
 import type { Operation } from "./operation.ts";
 import { RequestBuffer } from "./request-buffer.ts";
 
@@ -31,6 +39,7 @@ interface Pending {
 const MAX_MESSAGE_FDS = 16;
 const SEND_LIMIT = 4_194_304;
 const IDS = 0x1_0000;
+const SERVER_CLOSED = "the server has closed the connection; its log says why";
 
 /** Requests and replies of a client, matched by id; for callers that await and callers that wait. */
 export class Channel {
@@ -45,11 +54,7 @@ export class Channel {
   #nextId = 1;
   #ended: VfmigError | undefined;
   #closing = false;
-  /** The region read that stands still for its reply: id, where the data go, and what became of it. */
-  #readId = -1;
-  #readInto: Uint8Array | undefined;
-  #readError: VfmigError | undefined;
-  #readFrom: ((message: Message, into: Uint8Array) => void) | undefined;
+  readonly #access = new AccessSlot();
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -72,11 +77,12 @@ export class Channel {
   /** Sends a request; settles with its reply. */
   call<T>(operation: Operation<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#alive(operation);
+      if (this.#ended !== undefined) throw unansweredError(operation.command, this.#ended);
       const { callTimeoutMs, clock } = this.#options;
       const id = this.#takeId();
       const timer = clock.after(callTimeoutMs, () => {
-        if (this.#giveUp(id)) reject(this.#timeout(operation, callTimeoutMs));
+        if (this.#giveUp(id))
+          reject(timeoutError(operation.command, operation.what, callTimeoutMs));
       });
       this.#pending.set(id, {
         command: operation.command,
@@ -84,13 +90,13 @@ export class Channel {
         reject,
         timer,
       });
-      this.#send(id, operation, 0);
+      this.#send(id, operation);
     });
   }
 
   /** Sends a request and stands still until its reply is there. Other replies are handled meanwhile. */
   callSync<T>(operation: Operation<T>): T {
-    this.#alive(operation);
+    if (this.#ended !== undefined) throw unansweredError(operation.command, this.#ended);
     const id = this.#takeId();
     let result: { readonly value: T } | undefined;
     let failure: VfmigError | undefined;
@@ -100,41 +106,37 @@ export class Channel {
       reject: (error) => (failure = error),
       timer: undefined,
     });
-    this.#send(id, operation, 0);
+    this.#send(id, operation);
     this.#standStill(operation.command, id, () => result !== undefined || failure !== undefined);
     if (result !== undefined) return result.value;
     throw failure;
   }
 
-  /** Sends a request for which no reply is wanted, and waits only for a congested socket. */
-  post(operation: Omit<Operation<void>, "read">): void {
-    this.#alive(operation);
-    this.#send(this.#takeId(), operation, FLAG.NO_REPLY);
-    if (!this.connection.congested) return;
-    this.#standStill(operation.command, -1, () => !this.connection.congested);
-  }
-
   /**
-   * The short way for region reads: the request of `payloadBytes` bytes stands in `out` already, and
-   * `read` copies from the reply to `into`. Allocates nothing.
+   * A region access whose request of `payloadBytes` bytes stands in `out` already; waits for the answer,
+   * whose data go to `into` for a read. Allocates nothing.
    */
-  readSync(
+  access(
     command: number,
+    region: number,
+    offset: number,
     payloadBytes: number,
     into: Uint8Array,
-    read: (message: Message, into: Uint8Array) => void,
   ): void {
-    if (this.#ended !== undefined) throw this.#gone(commandName(command));
+    if (this.#ended !== undefined) throw unansweredError(command, this.#ended);
     const id = this.#takeId();
-    this.#readId = id;
-    this.#readInto = into;
-    this.#readFrom = read;
-    this.#readError = undefined;
+    this.#access.open(id, command, region, offset, into);
     this.#sendBuilt(id, command, payloadBytes, 0);
-    if (!this.#waitForRead(command, id)) this.#readInto = undefined;
-    // Set by the handler meanwhile, which the compiler cannot see.
-    const error = this.#readError as VfmigError | undefined;
-    if (error !== undefined) throw error;
+    this.#awaitAccess();
+    if (this.#access.error !== undefined) throw this.#access.error;
+  }
+
+  /** As {@link Channel.access}, but no reply is wanted; waits only while the socket is congested. */
+  post(command: number, payloadBytes: number): void {
+    if (this.#ended !== undefined) throw unansweredError(command, this.#ended);
+    this.#sendBuilt(this.#takeId(), command, payloadBytes, FLAG.NO_REPLY);
+    if (!this.connection.congested) return;
+    this.#standStill(command, -1, () => !this.connection.congested);
   }
 
   close(): void {
@@ -142,41 +144,39 @@ export class Channel {
     this.connection.close();
   }
 
-  #waitForRead(command: number, id: number): boolean {
-    const limitUs = this.#options.syncTimeoutMs * 1000;
+  #awaitAccess(): void {
+    const { clock, syncTimeoutMs, wait } = this.#options;
     // The usual case: one wait, one reply, and no look at the clock.
-    this.connection.pump(limitUs, this.#options.wait?.emptyReads ?? 0);
-    if (this.#readId === id) {
-      const deadline = this.#options.clock.now() + this.#options.syncTimeoutMs;
-      while (this.#readId === id) {
-        const leftMs = deadline - this.#options.clock.now();
-        if (leftMs <= 0) {
-          this.#readId = -1;
-          this.#abandoned.add(id);
-          this.#readError = this.#timeout({ command }, this.#options.syncTimeoutMs);
-          return false;
-        }
-        this.connection.pump(Math.ceil(leftMs * 1000), 0);
+    this.connection.pump(syncTimeoutMs * 1000, wait?.emptyReads ?? 0);
+    if (!this.#access.waiting) return;
+    const deadline = clock.now() + syncTimeoutMs;
+    while (this.#access.waiting) {
+      const leftMs = deadline - clock.now();
+      if (leftMs <= 0) {
+        const { id, command, what } = this.#access;
+        this.#abandoned.add(id);
+        this.#access.fail(timeoutError(command, what, syncTimeoutMs));
+        return;
       }
+      this.connection.pump(Math.ceil(leftMs * 1000), 0);
     }
-    return true;
   }
 
   #standStill(command: number, id: number, done: () => boolean): void {
     const { clock, syncTimeoutMs } = this.#options;
     const deadline = clock.now() + syncTimeoutMs;
     while (!done()) {
-      if (this.#ended !== undefined) throw this.#gone(commandName(command));
+      if (this.#ended !== undefined) throw unansweredError(command, this.#ended);
       const leftMs = deadline - clock.now();
       if (leftMs <= 0) {
         this.#giveUp(id);
-        throw this.#timeout({ command }, syncTimeoutMs);
+        throw timeoutError(command, undefined, syncTimeoutMs);
       }
       this.connection.pump(Math.ceil(leftMs * 1000), this.#options.wait?.emptyReads ?? 0);
     }
   }
 
-  #send(id: number, operation: Omit<Operation<unknown>, "read">, flags: number): void {
+  #send(id: number, operation: Omit<Operation<unknown>, "read">): void {
     let payloadBytes: number;
     try {
       payloadBytes = operation.write(this.out);
@@ -184,7 +184,7 @@ export class Channel {
       this.#drop(id);
       throw error;
     }
-    this.#sendBuilt(id, operation.command, payloadBytes, flags, operation.fds);
+    this.#sendBuilt(id, operation.command, payloadBytes, 0, operation.fds);
   }
 
   #sendBuilt(
@@ -218,7 +218,11 @@ export class Channel {
       this.#refuse(message);
       return;
     }
-    if (message.id === this.#readId) return this.#finishRead(message);
+    if (message.id === this.#access.id) {
+      if (message.command !== this.#access.command) this.#mismatch(message, this.#access.command);
+      else this.#access.settle(message);
+      return;
+    }
     const pending = this.#pending.get(message.id);
     if (pending === undefined) {
       const late = this.#abandoned.delete(message.id);
@@ -235,19 +239,6 @@ export class Channel {
       pending.settle(message);
     } catch (error) {
       pending.reject(asReplyError(error, message.command));
-    }
-  }
-
-  #finishRead(message: Message): void {
-    this.#readId = -1;
-    const into = this.#readInto;
-    const read = this.#readFrom;
-    if (into === undefined || read === undefined) return;
-    try {
-      if (message.isError) throw remoteError(message, undefined);
-      read(message, into);
-    } catch (error) {
-      this.#readError = asReplyError(error, message.command);
     }
   }
 
@@ -288,74 +279,15 @@ export class Channel {
   }
 
   #onEnd(error: VfmigError | undefined): VfmigError | undefined {
-    const reason = error ?? (this.#closing ? undefined : peerGone());
-    this.#ended = reason ?? closedHere();
+    const reason = error ?? (this.#closing ? undefined : closedError(SERVER_CLOSED));
+    this.#ended = reason ?? closedError("this client was closed");
     for (const [id, pending] of this.#pending) {
       this.#drop(id);
-      pending.reject(this.#gone(commandName(pending.command)));
+      pending.reject(unansweredError(pending.command, this.#ended));
     }
-    if (this.#readId >= 0) {
-      this.#readId = -1;
-      this.#readError = this.#gone("a region read");
+    if (this.#access.waiting) {
+      this.#access.fail(unansweredError(this.#access.command, this.#ended));
     }
     return reason;
   }
-
-  #alive(operation: Pick<Operation<unknown>, "command">): void {
-    if (this.#ended !== undefined) throw this.#gone(commandName(operation.command));
-  }
-
-  #gone(what: string): VfmigError {
-    return new VfmigError(
-      "ERR_VFMIG_VFIO_USER_CLOSED",
-      `vfio-user: ${what} gets no answer, since the connection has ended: ${this.#ended?.message ?? ""}`,
-      { layer: "vfio-user", details: { what }, cause: this.#ended },
-    );
-  }
-
-  #timeout(operation: Pick<Operation<unknown>, "command" | "what">, limitMs: number): VfmigError {
-    const name = commandName(operation.command);
-    const where = operation.what === undefined ? "" : ` (${operation.what})`;
-    return new VfmigError(
-      "ERR_VFMIG_VFIO_USER_TIMEOUT",
-      `vfio-user: no answer to ${name}${where} within ${limitMs} ms; the server may be busy with another client`,
-      { layer: "vfio-user", details: { command: name, limitMs } },
-    );
-  }
-}
-
-function remoteError(message: Message, what: string | undefined): VfmigError {
-  const name = commandName(message.command);
-  const where = what === undefined ? "" : ` (${what})`;
-  return new VfmigError(
-    "ERR_VFMIG_VFIO_USER_REMOTE",
-    `vfio-user: the server answered ${name}${where} with ${describeErrno(message.errno)}; its log says why`,
-    { layer: "vfio-user", details: { command: name, errno: message.errno } },
-  );
-}
-
-/** What a reader of replies threw: the server's fault, whatever it is. */
-function asReplyError(error: unknown, command: number): VfmigError {
-  if (VfmigError.is(error) && error.code === "ERR_VFMIG_VFIO_USER_REMOTE") return error;
-  const name = commandName(command);
-  const text = error instanceof Error ? error.message : String(error);
-  return new VfmigError(
-    "ERR_VFMIG_VFIO_USER_PROTOCOL",
-    `vfio-user: the server's reply to ${name} makes no sense: ${text}`,
-    { layer: "vfio-user", details: { command: name }, cause: error },
-  );
-}
-
-function peerGone(): VfmigError {
-  return new VfmigError(
-    "ERR_VFMIG_VFIO_USER_CLOSED",
-    "vfio-user: the server has closed the connection; its log says why",
-    { layer: "vfio-user" },
-  );
-}
-
-function closedHere(): VfmigError {
-  return new VfmigError("ERR_VFMIG_VFIO_USER_CLOSED", "vfio-user: this client was closed", {
-    layer: "vfio-user",
-  });
 }

@@ -13,7 +13,7 @@ import { COMMAND } from "../codec/commands.ts";
 import { REGION_ACCESS, writeRegionAccess } from "../codec/region-access.ts";
 import type { Channel } from "./channel.ts";
 import { irqOperations } from "./irq-batches.ts";
-import { copyRegionData, mapDma, writeRegion } from "./operations.ts";
+import { buildRegionWrite, mapDma } from "./operations.ts";
 
 /** What the view needs of its client. */
 export interface DeviceViewOptions {
@@ -60,12 +60,10 @@ export class DeviceView implements VfioDevice {
   writeRegion(index: number, offset: number, from: Uint8Array): void {
     const region = checkedRegion(this.info, index, offset, from.length);
     if (!region.write) throw accessError(index, "write");
-    const { maxData, posted } = this.#options;
+    const { maxData } = this.#options;
+    if (from.length <= maxData) return this.#write(index, offset, from);
     for (let at = 0; at < from.length; at += maxData) {
-      const piece = from.length <= maxData ? from : from.subarray(at, at + maxData);
-      const operation = writeRegion(index, offset + at, piece);
-      if (posted[index] === true) this.#channel.post(operation);
-      else this.#channel.callSync(operation);
+      this.#write(index, offset + at, from.subarray(at, at + maxData));
     }
   }
 
@@ -95,7 +93,14 @@ export class DeviceView implements VfioDevice {
   #read(index: number, offset: number, into: Uint8Array): void {
     const { out } = this.#channel;
     writeRegionAccess(out.view, out.at, offset, index, into.length);
-    this.#channel.readSync(COMMAND.REGION_READ, REGION_ACCESS.BYTES, into, copyRegionData);
+    this.#channel.access(COMMAND.REGION_READ, index, offset, REGION_ACCESS.BYTES, into);
+  }
+
+  #write(index: number, offset: number, from: Uint8Array): void {
+    const { REGION_WRITE } = COMMAND;
+    const payloadBytes = buildRegionWrite(this.#channel.out, index, offset, from);
+    if (this.#options.posted[index] === true) this.#channel.post(REGION_WRITE, payloadBytes);
+    else this.#channel.access(REGION_WRITE, index, offset, payloadBytes, from);
   }
 }
 

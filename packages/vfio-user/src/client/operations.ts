@@ -11,9 +11,9 @@ import {
   type RegionInfoReply,
 } from "../codec/region-info.ts";
 import { writeSetIrqs, type SetIrqsRequest } from "../codec/set-irqs.ts";
-import { exactPayload } from "../codec/wire.ts";
-import type { Message } from "../transport/message.ts";
+import { copyRegionData } from "./access-slot.ts";
 import { nothing, type Operation } from "./operation.ts";
+import type { RequestBuffer } from "./request-buffer.ts";
 
 export function getDeviceInfo(): Operation<DeviceInfoReply> {
   return {
@@ -66,17 +66,6 @@ export function setIrqs(request: SetIrqsRequest, fds: readonly number[]): Operat
   };
 }
 
-/** Copies the data of a REGION_READ reply. */
-export function copyRegionData(message: Message, into: Uint8Array): void {
-  exactPayload("reply to VFIO_USER_REGION_READ", message.length, REGION_ACCESS.DATA + into.length);
-  const from = message.at + REGION_ACCESS.DATA;
-  if (into.length > 16) {
-    into.set(message.bytes.subarray(from, from + into.length));
-    return;
-  }
-  for (let i = 0; i < into.length; i += 1) into[i] = message.bytes[from + i] ?? 0;
-}
-
 export function readRegion(index: number, offset: number, into: Uint8Array): Operation<void> {
   return {
     command: COMMAND.REGION_READ,
@@ -89,16 +78,24 @@ export function readRegion(index: number, offset: number, into: Uint8Array): Ope
   };
 }
 
+/** Writes the request of a region write; returns its payload's length. */
+export function buildRegionWrite(
+  out: RequestBuffer,
+  index: number,
+  offset: number,
+  from: Uint8Array,
+): number {
+  out.reserve(REGION_ACCESS.BYTES + from.length);
+  writeRegionAccess(out.view, out.at, offset, index, from.length);
+  out.bytes.set(from, out.at + REGION_ACCESS.DATA);
+  return REGION_ACCESS.BYTES + from.length;
+}
+
 export function writeRegion(index: number, offset: number, from: Uint8Array): Operation<void> {
   return {
     command: COMMAND.REGION_WRITE,
     what: `region ${index}, offset 0x${offset.toString(16)}, ${from.length} bytes`,
-    write(out) {
-      out.reserve(REGION_ACCESS.BYTES + from.length);
-      writeRegionAccess(out.view, out.at, offset, index, from.length);
-      out.bytes.set(from, out.at + REGION_ACCESS.DATA);
-      return REGION_ACCESS.BYTES + from.length;
-    },
+    write: (out) => buildRegionWrite(out, index, offset, from),
     read: nothing,
   };
 }
