@@ -60,6 +60,7 @@ export class I40eVf implements SubDriver {
     const queues = new ShadowQueues(shared, this.#pool);
     const vectors = new QueueVectors(context, registers, (tx, rx) => queues.complete(tx, rx));
     const session: Parts["session"] = {
+      phase: "running",
       touched: false,
       loaded: false,
       offers: undefined,
@@ -138,6 +139,7 @@ export class I40eVf implements SubDriver {
     vectors.thaw();
     mailbox.clear();
     mailbox.thaw();
+    session.phase = "running";
     session.touched = false;
     session.loaded = false;
     session.offers = undefined;

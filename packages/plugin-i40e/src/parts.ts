@@ -9,6 +9,8 @@ import type { QueueIndices, ShadowQueues } from "./queues/shadow-queues.ts";
 
 /** What the migration of one VF remembers between its arcs. */
 export interface Session {
+  /** What the arcs are doing, for what comes late. */
+  phase: "running" | "stopping" | "stopped";
   /** The device differs from one that was just reset: a guest or a load has used it. */
   touched: boolean;
   /** A load has configured and enabled the device's queues, on empty rings. */

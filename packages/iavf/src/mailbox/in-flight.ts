@@ -6,6 +6,8 @@ export interface RequestOptions {
   /** Milliseconds until the PF counts as silent. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** The PF has answered after all, after the request was given up. */
+  readonly onLate?: (reply: Reply) => void;
 }
 
 /** The PF's answer to a request of our own. */
@@ -61,8 +63,16 @@ export class InFlight {
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     const timeout = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     let timer: Timer | undefined;
+    let settled = false;
     const abort = (): void => settle(silent(opcode, "the operation was given up"));
     const settle = (reply: Reply | Error): void => {
+      if (settled) {
+        if (!(reply instanceof Error)) {
+          options.onLate?.(reply);
+        }
+        return;
+      }
+      settled = true;
       timer?.cancel();
       options.signal?.removeEventListener("abort", abort);
       if (reply instanceof Error) {

@@ -36,6 +36,7 @@ function go({ session, queues, vectors, mailbox, announcement, context }: Parts)
   const { outstanding } = session;
   session.outstanding = [];
   session.loaded = false;
+  session.phase = "running";
   for (const { opcode, body } of outstanding) {
     mailbox.reissue(opcode, body);
   }

@@ -1,5 +1,6 @@
 import { buildQueueSelect, VIRTCHNL_OP } from "@vfmig/iavf";
 import type { Parts } from "../parts.ts";
+import { enableEmpty } from "./enable.ts";
 import { waitUntil } from "./wait.ts";
 
 /**
@@ -12,12 +13,14 @@ import { waitUntil } from "./wait.ts";
 export async function stop(parts: Parts, signal: AbortSignal): Promise<void> {
   const { queues, mailbox, vectors, config, session, context } = parts;
   const release = config.hold();
+  session.phase = "stopping";
   queues.pauseTx();
   try {
     mailbox.checkReset();
     await drain(parts, signal);
     await disable(parts, signal);
   } catch (error) {
+    session.phase = "running";
     queues.resumeTx(mailbox.conversation.txEnabled);
     throw error;
   } finally {
@@ -26,6 +29,7 @@ export async function stop(parts: Parts, signal: AbortSignal): Promise<void> {
   queues.finish();
   mailbox.freeze();
   vectors.freeze();
+  session.phase = "stopped";
   session.loaded = false;
   session.ringIndices = queues.indices();
   context.logger.debug("stopped", { ringIndices: session.ringIndices });
@@ -53,7 +57,41 @@ async function disable(parts: Parts, signal: AbortSignal): Promise<void> {
   await mailbox.demand(
     VIRTCHNL_OP.DISABLE_QUEUES,
     buildQueueSelect({ vsiId: mailbox.vsi.host, txQueues, rxQueues }),
-    { timeoutMs: context.options.pfTimeoutMs, signal },
+    {
+      timeoutMs: context.options.pfTimeoutMs,
+      signal,
+      onLate: ({ status }) => {
+        if (status === 0) {
+          void startAgain(parts);
+        }
+      },
+    },
   );
   queues.markStopped(txQueues, rxQueues);
+}
+
+/** The PF stopped the queues after the stop had been given up: a guest that runs gets them back. */
+async function startAgain(parts: Parts): Promise<void> {
+  const { queues, mailbox, vectors, config, session, context } = parts;
+  if (session.phase !== "running") {
+    return;
+  }
+  const release = config.hold();
+  context.logger.warn("the PF stopped the queues late; they are started again");
+  queues.finish();
+  queues.markStopped(-1, -1);
+  try {
+    await enableEmpty(parts, new AbortController().signal);
+    // A stop that began meanwhile goes after these requests, and so has the last word.
+    if (session.phase === "running") {
+      vectors.armAll();
+      queues.go(mailbox.conversation.txEnabled, mailbox.conversation.rxEnabled, []);
+    }
+  } catch (error) {
+    context.logger.error("the queues could not be started again; the guest needs a reset", {
+      cause: String(error),
+    });
+  } finally {
+    release();
+  }
 }

@@ -27,7 +27,7 @@ import { optionsSchema } from "../options.ts";
 export const GUEST_MAC = "02:00:00:00:00:0a";
 export const RAM_IOVA = 0x1_0000_0000n;
 export const PAGE = 4096;
-const RAM_SIZE = 10 << 20;
+const RAM_SIZE = 14 << 20;
 const FLOWS = 8;
 /** Milliseconds of the manual clock between two looks at what is awaited. */
 const STEP_MS = 0.25;
