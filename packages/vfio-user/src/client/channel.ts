@@ -14,6 +14,7 @@ import {
   timeoutError,
   unansweredError,
 } from "./channel-errors.ts";
+import { MessageIds } from "./message-ids.ts";
 import type { Operation } from "./operation.ts";
 import { RequestBuffer } from "./request-buffer.ts";
 
@@ -38,7 +39,6 @@ interface Pending {
 
 const MAX_MESSAGE_FDS = 16;
 const SEND_LIMIT = 4_194_304;
-const IDS = 0x1_0000;
 const SERVER_CLOSED = "the server has closed the connection; its log says why";
 
 /** Requests and replies of a client, matched by id; for callers that await and callers that wait. */
@@ -49,9 +49,7 @@ export class Channel {
   readonly closed: Promise<VfmigError | undefined>;
   readonly #options: ChannelOptions;
   readonly #pending = new Map<number, Pending>();
-  /** Ids whose callers have given up; not used again before the late reply has come. */
-  readonly #abandoned = new Set<number>();
-  #nextId = 1;
+  readonly #ids = new MessageIds();
   #ended: VfmigError | undefined;
   #closing = false;
   readonly #access = new AccessSlot();
@@ -79,7 +77,7 @@ export class Channel {
     return new Promise<T>((resolve, reject) => {
       if (this.#ended !== undefined) throw unansweredError(operation.command, this.#ended);
       const { callTimeoutMs, clock } = this.#options;
-      const id = this.#takeId();
+      const id = this.#ids.take(this.#pending);
       const timer = clock.after(callTimeoutMs, () => {
         if (this.#giveUp(id))
           reject(timeoutError(operation.command, operation.what, callTimeoutMs));
@@ -97,7 +95,7 @@ export class Channel {
   /** Sends a request and stands still until its reply is there. Other replies are handled meanwhile. */
   callSync<T>(operation: Operation<T>): T {
     if (this.#ended !== undefined) throw unansweredError(operation.command, this.#ended);
-    const id = this.#takeId();
+    const id = this.#ids.take(this.#pending);
     let result: { readonly value: T } | undefined;
     let failure: VfmigError | undefined;
     this.#pending.set(id, {
@@ -124,7 +122,7 @@ export class Channel {
     into: Uint8Array,
   ): void {
     if (this.#ended !== undefined) throw unansweredError(command, this.#ended);
-    const id = this.#takeId();
+    const id = this.#ids.take(this.#pending);
     this.#access.open(id, command, region, offset, into);
     this.#sendBuilt(id, command, payloadBytes, 0);
     this.#awaitAccess();
@@ -134,7 +132,7 @@ export class Channel {
   /** As {@link Channel.access}, but no reply is wanted; waits only while the socket is congested. */
   post(command: number, payloadBytes: number): void {
     if (this.#ended !== undefined) throw unansweredError(command, this.#ended);
-    this.#sendBuilt(this.#takeId(), command, payloadBytes, FLAG.NO_REPLY);
+    this.#sendBuilt(this.#ids.take(this.#pending), command, payloadBytes, FLAG.NO_REPLY);
     if (!this.connection.congested) return;
     this.#standStill(command, -1, () => !this.connection.congested);
   }
@@ -154,7 +152,7 @@ export class Channel {
       const leftMs = deadline - clock.now();
       if (leftMs <= 0) {
         const { id, command, what } = this.#access;
-        this.#abandoned.add(id);
+        this.#ids.abandon(id);
         this.#access.fail(timeoutError(command, what, syncTimeoutMs));
         return;
       }
@@ -199,19 +197,6 @@ export class Channel {
     this.connection.send(this.out.bytes, size, fds);
   }
 
-  #takeId(): number {
-    for (let tries = 0; tries < IDS; tries += 1) {
-      const id = this.#nextId;
-      this.#nextId = (id + 1) % IDS;
-      if (!this.#pending.has(id) && !this.#abandoned.has(id)) return id;
-    }
-    throw new VfmigError(
-      "ERR_VFMIG_VFIO_USER_TIMEOUT",
-      "vfio-user: the server has 65,536 requests to answer, and no id is left; close the connection",
-      { layer: "vfio-user" },
-    );
-  }
-
   #onMessage(message: Message): void {
     if (!message.isReply) {
       // DMA_READ and DMA_WRITE; guest memory has fds here, so a server has no need of them.
@@ -225,7 +210,7 @@ export class Channel {
     }
     const pending = this.#pending.get(message.id);
     if (pending === undefined) {
-      const late = this.#abandoned.delete(message.id);
+      const late = this.#ids.returned(message.id);
       const { command } = message;
       this.#options.logger.debug("vfio-user: a reply that nobody waits for was dropped", {
         command,
@@ -274,7 +259,7 @@ export class Channel {
   #giveUp(id: number): boolean {
     if (!this.#pending.has(id)) return false;
     this.#drop(id);
-    this.#abandoned.add(id);
+    this.#ids.abandon(id);
     return true;
   }
 

@@ -40,6 +40,18 @@ describe.each(TEST_IOS)("a vfio-user server that negotiates, $name", (testIo) =>
     (await all.negotiated()).close();
   });
 
+  it.each([
+    [0, 0],
+    [1, 1],
+    [7, 1],
+  ])("answers a client of version 0.%i with 0.%i", async (proposed, answered) => {
+    await using all = Harness.of(testIo);
+    const peer = all.connect();
+    peer.command(1, 1, versionPayload(0, proposed, "{}"));
+    expect((await peer.reply(1)).payload.subarray(0, 4)).toEqual(u32(answered << 16));
+    peer.close();
+  });
+
   it("refuses a first message that is not VERSION", async () => {
     await using all = Harness.of(testIo);
     const peer = all.connect();
