@@ -95,4 +95,23 @@ export interface NativeIo {
     length: number,
     fds: readonly number[],
   ): number;
+
+  /**
+   * A non-blocking unix datagram socket; bound to `path` where one is given, so that others can send to
+   * it. Its file stays when it is closed.
+   */
+  datagramSocket(path?: string): number;
+  /** Names the peer of a datagram socket: sends without a path go there, and nobody else's arrive. */
+  connectDatagram(fd: number, path: string): void;
+  /**
+   * Takes one datagram, at most `length` bytes of it, into `into` at `offset`. Returns how long it was,
+   * which is more than `length` where its rest was cut off, or -1 where nothing is there. Descriptors
+   * that it carried are closed.
+   */
+  receiveDatagram(fd: number, into: Uint8Array, offset: number, length: number): number;
+  /**
+   * Sends bytes `[offset, offset + length)` of `from` as one datagram to `path`, or to the connected peer
+   * without one. Returns `length`; -1 where the peer's queue is full, -2 where nobody receives there.
+   */
+  sendDatagram(fd: number, from: Uint8Array, offset: number, length: number, path?: string): number;
 }

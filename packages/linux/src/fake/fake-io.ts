@@ -5,10 +5,12 @@ import type { NativeIo } from "../native-io.ts";
 import { systemCallError } from "../system-call-error.ts";
 import { WatchTable, type OnWatchError } from "../watch-table.ts";
 import { Descriptors } from "./descriptors.ts";
+import { createFakeDatagrams } from "./fake-datagrams.ts";
 import { FakeEventfd } from "./fake-eventfd.ts";
 import { FakeMapping, FakeMemfd } from "./fake-memfd.ts";
 import { createFakeSockets } from "./fake-sockets.ts";
 import { FakeWatch } from "./fake-watch.ts";
+import type { OpenFile } from "./open-file.ts";
 
 export interface FakeIoOptions {
   /** Runs the callbacks of watches; default: a later turn of the event loop. */
@@ -33,6 +35,7 @@ export interface FakeIo extends NativeIo {
 export function createFakeIo(options: FakeIoOptions = {}): FakeIo {
   const pageSize = 4096;
   const descriptors = new Descriptors();
+  const names = new Map<string, OpenFile>();
   const table = new WatchTable(options.onWatchError);
   const parts = { descriptors, table, clock: options.clock ?? systemClock };
   let nextAddress = 0x7000_0000_0000n;
@@ -86,6 +89,7 @@ export function createFakeIo(options: FakeIoOptions = {}): FakeIo {
     },
     waitReadable: (fd) => descriptors.get("ppoll", fd).readable(),
     waitWritable: (fd) => descriptors.get("ppoll", fd).writable(),
-    ...createFakeSockets(descriptors),
+    ...createFakeSockets(descriptors, names),
+    ...createFakeDatagrams(descriptors, names),
   };
 }

@@ -19,12 +19,13 @@ type SocketCalls = Pick<
   | "send"
 >;
 
-const { ENOTSOCK = 88, EADDRINUSE = 98, ECONNREFUSED = 111, EINVAL = 22 } = ERRNO;
+const { ENOTSOCK = 88, EADDRINUSE = 98, ECONNREFUSED = 111, EINVAL = 22, EPROTOTYPE = 91 } = ERRNO;
 
-/** Unix stream sockets in memory, with a name space of their own. */
-export function createFakeSockets(descriptors: Descriptors): SocketCalls {
-  const listeners = new Map<string, FakeListener>();
-
+/** Unix stream sockets in memory. `names` has every bound socket by its path. */
+export function createFakeSockets(
+  descriptors: Descriptors,
+  names: Map<string, OpenFile>,
+): SocketCalls {
   function stream(call: string, fd: number): FakeStream {
     const file = descriptors.get(call, fd);
     if (file instanceof FakeStream) return file;
@@ -38,9 +39,9 @@ export function createFakeSockets(descriptors: Descriptors): SocketCalls {
     },
     listen(path) {
       socketPathBytes(path);
-      if (listeners.has(path)) throw systemCallError("bind", EADDRINUSE, { path });
-      const listener = new FakeListener(descriptors, () => listeners.delete(path));
-      listeners.set(path, listener);
+      if (names.has(path)) throw systemCallError("bind", EADDRINUSE, { path });
+      const listener = new FakeListener(descriptors, () => names.delete(path));
+      names.set(path, listener);
       return descriptors.open(listener);
     },
     accept(fd) {
@@ -61,10 +62,12 @@ export function createFakeSockets(descriptors: Descriptors): SocketCalls {
     },
     connect(path) {
       socketPathBytes(path);
-      const listener = listeners.get(path);
-      if (listener === undefined || listener.ended) {
-        throw systemCallError("connect", ECONNREFUSED, { path });
+      const listener = names.get(path);
+      if (listener === undefined) throw systemCallError("connect", ECONNREFUSED, { path });
+      if (!(listener instanceof FakeListener)) {
+        throw systemCallError("connect", EPROTOTYPE, { path });
       }
+      if (listener.ended) throw systemCallError("connect", ECONNREFUSED, { path });
       return descriptors.open(listener.connect());
     },
     shutdown(fd) {

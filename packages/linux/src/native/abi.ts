@@ -8,6 +8,7 @@
 /** `bits/socket.h`. */
 export const AF_UNIX = 1;
 export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
@@ -15,6 +16,7 @@ export const SO_PEERCRED = 17;
 export const SCM_RIGHTS = 1;
 export const SHUT_RDWR = 2;
 export const MSG_CTRUNC = 0x08;
+export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x4000_0000;

@@ -67,6 +67,15 @@ export interface Libc {
   getsockopt(fd: number, level: number, name: number, value: number, length: number): number;
   recvmsg(fd: number, message: number, flags: number): number;
   sendmsg(fd: number, message: number, flags: number): number;
+  recv(fd: number, at: number, size: number, flags: number): number;
+  sendto(
+    fd: number,
+    at: number,
+    size: number,
+    flags: number,
+    address: number,
+    length: number,
+  ): number;
 }
 
 type Prototype = readonly [result: string, ...parameters: string[]];
@@ -101,6 +110,8 @@ const PROTOTYPES = {
   getsockopt: ["int", "int", "int", "int", "uintptr_t", "uintptr_t"],
   recvmsg: ["int", "int", "uintptr_t", "int"],
   sendmsg: ["int", "int", "uintptr_t", "int"],
+  recv: ["int", "int", "uintptr_t", "size_t", "int"],
+  sendto: ["int", "int", "uintptr_t", "size_t", "int", "uintptr_t", "unsigned int"],
 } as const satisfies Record<string, Prototype>;
 
 /** Where this process runs; a parameter so that tests can be elsewhere. */

@@ -1,5 +1,6 @@
 import type { NativeIo } from "../native-io.ts";
 import type { OnWatchError } from "../watch-table.ts";
+import { createDatagrams } from "./datagrams.ts";
 import { createEventfds } from "./eventfds.ts";
 import { createFiles } from "./files.ts";
 import { loadLibc } from "./libc.ts";
@@ -50,5 +51,6 @@ export function createLinuxIo(options: LinuxIoOptions = {}): NativeIo {
     ...createWaits(libc),
     ...createSockets(libc),
     ...createMessages(libc),
+    ...createDatagrams(libc),
   };
 }

@@ -1,10 +1,11 @@
-import { checkFd, socketPathBytes } from "../checks.ts";
+import { checkFd } from "../checks.ts";
 import { ERRNO } from "../errno.ts";
 import type { NativeIo, PeerCredentials } from "../native-io.ts";
 import { systemCallError } from "../system-call-error.ts";
 import * as abi from "./abi.ts";
 import type { Libc } from "./libc.ts";
 import { createScratch } from "./scratch.ts";
+import { putSocketAddress } from "./socket-address.ts";
 
 const { EAGAIN, EINTR, ECONNABORTED } = ERRNO;
 const STREAM = abi.SOCK_STREAM | abi.SOCK_CLOEXEC | abi.SOCK_NONBLOCK;
@@ -21,14 +22,6 @@ type SocketCalls = Pick<
 export function createSockets(libc: Libc): SocketCalls {
   const scratch = createScratch(libc, 128);
   const view = new DataView(scratch.bytes.buffer);
-
-  function putAddress(path: string): number {
-    const bytes = socketPathBytes(path);
-    scratch.bytes.fill(0);
-    view.setUint16(abi.SOCKADDR_UN.family, abi.AF_UNIX, true);
-    scratch.bytes.set(bytes, abi.SOCKADDR_UN.path);
-    return abi.SOCKADDR_UN.path + bytes.length + 1;
-  }
 
   function open(path: string): number {
     const fd = libc.socket(abi.AF_UNIX, STREAM, 0);
@@ -52,7 +45,7 @@ export function createSockets(libc: Libc): SocketCalls {
       return [view.getInt32(0, true), view.getInt32(4, true)];
     },
     listen(path) {
-      const length = putAddress(path);
+      const length = putSocketAddress(scratch, path);
       const fd = open(path);
       orClose(fd, "bind", path, libc.bind(fd, scratch.address, length));
       orClose(fd, "listen", path, libc.listen(fd, BACKLOG));
@@ -70,7 +63,7 @@ export function createSockets(libc: Libc): SocketCalls {
       }
     },
     connect(path) {
-      const length = putAddress(path);
+      const length = putSocketAddress(scratch, path);
       const fd = open(path);
       orClose(fd, "connect", path, libc.connect(fd, scratch.address, length));
       return fd;
