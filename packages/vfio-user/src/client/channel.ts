@@ -1,5 +1,4 @@
-import { VfmigError } from "@vfmig/core";
-import type { Clock, Logger, Timer } from "@vfmig/core";
+import type { Clock, Logger, Timer, VfmigError } from "@vfmig/core";
 import type { NativeIo, ReceiveBounds } from "@vfmig/linux";
 import { commandName } from "../codec/commands.ts";
 import { ERRNO } from "../codec/errno.ts";
