@@ -6,7 +6,10 @@ export default defineConfig({
   devices: [
     {
       name: "source",
-      base: { package: "@vfmig/testkit/i40e-vf-model", options: { mac: "00:00:00:00:00:00", vsiId: 18, adminMac: false } },
+      base: {
+        package: "@vfmig/testkit/i40e-vf-model",
+        options: { mac: "00:00:00:00:00:00", vsiId: 18 },
+      },
       driver: { package: "@vfmig/plugin-i40e" },
     },
     {

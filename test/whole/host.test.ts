@@ -12,7 +12,7 @@ const capture = fileURLToPath(new URL("../../examples/demo/real-traffic.pcap", i
 
 const model = (options: object = {}) => ({
   package: "@vfmig/testkit/i40e-vf-model",
-  options: { mac: "00:00:00:00:00:00", adminMac: false, vsiId: 18, ...options },
+  options: { mac: "00:00:00:00:00:00", vsiId: 18, ...options },
 });
 const driver = { package: "@vfmig/plugin-i40e" };
 

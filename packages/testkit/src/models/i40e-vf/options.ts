@@ -4,7 +4,10 @@ import { z } from "zod";
 export interface I40eVfOptions {
   /** The VF's MAC address, such as `02:00:00:00:00:0a`; all zeros lets the guest choose. */
   readonly mac: string;
-  /** The host set that MAC, so the guest may not add other unicast addresses. Default true. */
+  /**
+   * The host set that MAC, so the guest may not add other unicast addresses. Default true; a MAC of
+   * zeros was not set by anyone.
+   */
   readonly adminMac: boolean;
   /** A number that differs from host to host, 1 to 1023. */
   readonly vsiId: number;
@@ -46,29 +49,34 @@ const SPEEDS: readonly number[] = [100, 1_000, 2_500, 5_000, 10_000, 20_000, 25_
 const powerOfTwo = (size: number): boolean => (size & (size - 1)) === 0;
 
 /** Checks the options of a model and fills in defaults; unknown names are refused. */
-export const i40eVfOptions: z.ZodType<I40eVfOptions, I40eVfOptionsInput> = z.strictObject({
-  mac: z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/iu, "six hex pairs joined by colons"),
-  adminMac: z.boolean().default(true),
-  vsiId: z.int().min(1).max(1023),
-  queuePairs: z.int().min(1).max(16).default(4),
-  maxQueuePairs: z.int().min(1).max(16).default(16),
-  vectors: z.int().min(2).max(17).default(5),
-  pfReplyDelayMs: z.number().min(0).max(60_000).default(0),
-  resetMs: z.number().min(0).max(60_000).default(20),
-  grantedCaps: z.int().min(0).max(0xffff_ffff).optional(),
-  trusted: z.boolean().default(false),
-  spoofCheck: z.boolean().default(true),
-  linkUp: z.boolean().default(true),
-  linkSpeed: z
-    .number()
-    .refine((mbit) => SPEEDS.includes(mbit), `one of ${SPEEDS.join(", ")}`)
-    .default(10_000),
-  maxFrame: z.int().min(0).max(9_728).default(9_728),
-  revision: z.int().min(0).max(255).default(2),
-  bar0Size: z
-    .int()
-    .min(0x1_0000)
-    .max(0x100_0000)
-    .refine(powerOfTwo, "a power of two")
-    .default(0x1_0000),
-});
+export const i40eVfOptions: z.ZodType<I40eVfOptions, I40eVfOptionsInput> = z
+  .strictObject({
+    mac: z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/iu, "six hex pairs joined by colons"),
+    adminMac: z.boolean().default(true),
+    vsiId: z.int().min(1).max(1023),
+    queuePairs: z.int().min(1).max(16).default(4),
+    maxQueuePairs: z.int().min(1).max(16).default(16),
+    vectors: z.int().min(2).max(17).default(5),
+    pfReplyDelayMs: z.number().min(0).max(60_000).default(0),
+    resetMs: z.number().min(0).max(60_000).default(20),
+    grantedCaps: z.int().min(0).max(0xffff_ffff).optional(),
+    trusted: z.boolean().default(false),
+    spoofCheck: z.boolean().default(true),
+    linkUp: z.boolean().default(true),
+    linkSpeed: z
+      .number()
+      .refine((mbit) => SPEEDS.includes(mbit), `one of ${SPEEDS.join(", ")}`)
+      .default(10_000),
+    maxFrame: z.int().min(0).max(9_728).default(9_728),
+    revision: z.int().min(0).max(255).default(2),
+    bar0Size: z
+      .int()
+      .min(0x1_0000)
+      .max(0x100_0000)
+      .refine(powerOfTwo, "a power of two")
+      .default(0x1_0000),
+  })
+  .transform((options) => ({
+    ...options,
+    adminMac: options.adminMac && !/^[0:]+$/u.test(options.mac),
+  }));
