@@ -16,7 +16,6 @@ export interface CommandResult {
 export interface ThirdParty {
   readonly name: string;
   readonly source: string;
-  readonly dependencies?: Readonly<Record<string, string>>;
 }
 
 /** An npm project of somebody else, with our packages installed from their tarballs. */
@@ -94,7 +93,7 @@ async function writeThirdParty(folder: string, party: ThirdParty): Promise<void>
       exports: { ".": "./index.js", "./package.json": "./package.json" },
       files: ["index.js"],
       keywords: ["vfmig-plugin"],
-      peerDependencies: { "@vfmig/core": ">=0.1.0", ...party.dependencies },
+      peerDependencies: { "@vfmig/core": ">=0.1.0" },
     }),
   );
 }

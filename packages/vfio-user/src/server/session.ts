@@ -1,7 +1,7 @@
 import { VfmigError } from "@vfmig/core";
 import type { VfioDevice } from "@vfmig/core";
 import { COMMAND, commandName } from "../codec/commands.ts";
-import { errnoOf, refusal } from "../codec/errno.ts";
+import { ERRNO, errnoOf, refusal } from "../codec/errno.ts";
 import { HEADER } from "../codec/header.ts";
 import { Connection } from "../transport/connection.ts";
 import type { Message } from "../transport/message.ts";
@@ -120,7 +120,10 @@ export class Session {
     const errno = errnoOf(error);
     const command = commandName(ticket.command);
     const text = error instanceof Error ? error.message : String(error);
-    this.settings.logger.warn(`vfio-user: ${command} refused: ${text}`, {
+    const { logger } = this.settings;
+    // Asking is how a client finds out what a device has; a refusal then is no news.
+    const asked = ticket.command === COMMAND.DEVICE_FEATURE && errno === ERRNO.ENOTTY;
+    logger[asked ? "debug" : "warn"](`vfio-user: ${command} refused: ${text}`, {
       errno,
       ...(VfmigError.is(error) ? { code: error.code, layer: error.layer } : {}),
     });
