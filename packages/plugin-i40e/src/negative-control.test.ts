@@ -176,7 +176,7 @@ async function wrongsAfterMove(
 ): Promise<readonly string[]> {
   const world = await World.create({ plugin });
   world.traffic(333);
-  await move(world, 1, 4, onStopped);
+  await move(world, 1, { blackout: 4, ...(onStopped && { onStopped }) });
   world.traffic(700);
   // Long enough for a driver to notice that something stands still.
   world.clock.advance(12_000);
@@ -198,7 +198,8 @@ describe("a plugin that is wrong in one thing", () => {
     expect(candidates.length).toBeGreaterThan(2);
     for (const number of candidates) {
       // oxlint-disable-next-line no-await-in-loop -- one world at a time
-      expect(await wrongsAfterMove(forgetful({ number })), `page ${number}`).not.toEqual([]);
+      const wrongs = await wrongsAfterMove(forgetful({ number }));
+      expect({ number, broken: wrongs.length > 0 }).toEqual({ number, broken: true });
     }
   });
 

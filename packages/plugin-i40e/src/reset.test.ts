@@ -99,7 +99,7 @@ describe("a PF that does not help", () => {
     await world.settle(Promise.resolve());
     const { missed } = world;
     world.traffic(300);
-    await move(world, 1, 0);
+    await move(world, 1, { blackout: 0 });
     world.traffic(300);
     world.quiesce();
     expect(world.missed).toBe(missed);
@@ -112,7 +112,7 @@ describe("a PF that does not help", () => {
     for (let n = 0; n < 300; n++) {
       world.frame();
     }
-    await move(world, 1, 20);
+    await move(world, 1, { blackout: 20 });
     world.traffic(100);
     world.quiesce();
     expect(world.wrongs()).toEqual([]);

@@ -6,23 +6,35 @@ export interface MoveResult {
   readonly dirty: ReadonlySet<number>;
   /** Pages that the device itself wrote while its writes were logged, as the model knows. */
   readonly truth: ReadonlySet<number>;
+  /** Pages that differ from the source's although all that anybody reported was copied. */
+  readonly forgotten: readonly number[];
   readonly ringIndices: unknown;
+}
+
+export interface MoveOptions {
+  /** Frames that come between the guest's last step and the stop, and after the stop. Default 3. */
+  readonly blackout?: number;
+  /** Milliseconds for which the device stands still before its state is saved. Default 0. */
+  readonly stoppedMs?: number;
+  /** Frames that reach the target in each turn of the clock before it runs. Default none. */
+  readonly noise?: Uint8Array;
+  /**
+   * Gets the pages that only the device and its plugin have written after the guest stood still, so
+   * that nobody else knows of them.
+   */
+  readonly onStopped?: (changed: readonly number[]) => void;
 }
 
 /**
  * Moves the guest's device to another host as a VMM would: memory ahead, stop, what is dirty, state,
  * run. The memory that is left behind is spoilt.
- *
- * @param blackout - frames that come between the guest's last step and the stop, and after the stop
- * @param onStopped - gets the pages that only the device and its plugin have written after the guest
- * stood still, so that nobody else knows of them
  */
 export async function move(
   world: World,
   to: number,
-  blackout = 3,
-  onStopped?: (changed: readonly number[]) => void,
+  options: MoveOptions = {},
 ): Promise<MoveResult> {
+  const { blackout = 3, stoppedMs = 0, onStopped, noise } = options;
   const source = world.host;
   const target = world.hostAt(to);
   const { logging, migration: from } = facets(source.device);
@@ -49,6 +61,7 @@ export async function move(
   for (let n = 0; n < blackout; n++) {
     world.frame();
   }
+  world.clock.advance(stoppedMs);
   const bitmap = new Uint8Array(source.ram.length / PAGE / 8);
   await world.settle(logging.report(range, PAGE, bitmap));
   const dirty = pagesOf(bitmap);
@@ -56,6 +69,7 @@ export async function move(
   for (const page of [...dirty, ...written]) {
     target.ram.set(source.ram.subarray(page * PAGE, (page + 1) * PAGE), page * PAGE);
   }
+  const forgotten = changedPages(source.ram, target.ram);
   await world.settle(from.setState("stop-copy"));
   const state = await readAll(world);
   for (let at = 0; at < state.length; at += 1000) {
@@ -65,13 +79,17 @@ export async function move(
   const { ringIndices } = source.device.driverStatus();
   // What the VMM itself moves: memory, interrupts and config space.
   world.driver.rebind({ device: target.device, memory: target.ram });
-  await world.settle(into.setState("running"));
+  await world.settle(into.setState("running"), () => {
+    if (noise !== undefined) {
+      target.port.deliver(noise);
+    }
+  });
   world.at = to;
   world.driver.resume();
   await world.settle(logging.stop());
   source.ram.fill(0xa5);
   await world.settle(source.device.reset());
-  return { state, dirty, truth, ringIndices };
+  return { state, dirty, truth, forgotten, ringIndices };
 }
 
 async function readAll(world: World): Promise<Uint8Array> {
@@ -107,6 +125,9 @@ function guestPages(pages: readonly number[], size: number): Set<number> {
 }
 
 function changedPages(before: Uint8Array, after: Uint8Array): number[] {
+  if (Buffer.compare(before, after) === 0) {
+    return [];
+  }
   return Array.from({ length: before.length / PAGE }, (_, page) => page).filter((page) => {
     const [from, to] = [page * PAGE, (page + 1) * PAGE];
     return Buffer.compare(before.subarray(from, to), after.subarray(from, to)) !== 0;

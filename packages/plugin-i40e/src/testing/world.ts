@@ -126,7 +126,7 @@ export class World {
   }
 
   /** Turns the clock until `promise` settles. */
-  async settle<T>(promise: PromiseLike<T>, step = STEP_MS): Promise<T> {
+  async settle<T>(promise: PromiseLike<T>, onTurn: () => void = () => {}): Promise<T> {
     const waiting = Symbol("waiting");
     for (let turn = 0; turn < 100_000; turn++) {
       const now = new Promise<typeof waiting>((resolve) => {
@@ -137,7 +137,8 @@ export class World {
       if (result !== waiting) {
         return result;
       }
-      this.clock.advance(step);
+      onTurn();
+      this.clock.advance(STEP_MS);
     }
     throw new Error("100,000 turns of the clock were not enough");
   }
