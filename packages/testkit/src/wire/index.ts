@@ -1,7 +1,13 @@
 export * from "./create-wire.ts";
+export { openDgramPort, type DgramPortOptions } from "./dgram-port.ts";
 export * from "./memory-port.ts";
+export { createNonePort } from "./none-port.ts";
+export { openDeviceWire } from "./open-wire.ts";
+export type { CountingPort } from "./packet-port.ts";
 export * from "./port.ts";
 export * from "./socket-port.ts";
 export * from "./start-wire-process.ts";
 export * from "./wire.ts";
+export type { WireCounters } from "./wire-counters.ts";
+export * from "./wire-options.ts";
 export type { PortLink, LinkListener } from "./link.ts";

@@ -5,7 +5,7 @@ import { silentLogger, systemClock } from "@vfmig/core";
 import { describe, expect, test } from "vitest";
 import base from "./base.ts";
 import { createI40eVfModel } from "./i40e-vf-model.ts";
-import { i40eVfOptions } from "./options.ts";
+import { i40eVfBaseOptions, i40eVfOptions } from "./options.ts";
 import { RIG_MAC } from "./testing/raw-driver.ts";
 import { TestPort } from "./testing/test-port.ts";
 
@@ -15,7 +15,7 @@ describe("the base module", () => {
     try {
       const device = await base.open({
         device: "vf3",
-        options: i40eVfOptions.parse({ mac: RIG_MAC, vsiId: 3 }),
+        options: i40eVfBaseOptions.parse({ mac: RIG_MAC, vsiId: 3 }),
         logger: silentLogger,
         clock: systemClock,
         folder,

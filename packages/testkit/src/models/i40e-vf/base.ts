@@ -1,30 +1,27 @@
-import { join } from "node:path";
 import { defineBase, type BaseContext, type BaseDefinition, type VfioDevice } from "@vfmig/core";
-import { listenWirePort } from "../../wire/socket-port.ts";
+import { openDeviceWire } from "../../wire/open-wire.ts";
 import { MODEL_BASE } from "./i40e-vf-device.ts";
 import { createI40eVfModel } from "./i40e-vf-model.ts";
-import { i40eVfOptions, type I40eVfOptions } from "./options.ts";
+import { i40eVfBaseOptions, type I40eVfBaseOptions } from "./options.ts";
 
 /**
- * The model as a base for a configuration's device. Its wire connects to `<device>.wire` in the run's
- * folder.
+ * The model as a base for a configuration's device. Its option `wire` says where its frames go; by
+ * default a scenario's wire connects to `<device>.wire` in the run's folder.
  *
- * @throws VfmigError `ERR_VFMIG_WIRE_PORT` where that socket cannot be opened
+ * @throws VfmigError `ERR_VFMIG_WIRE_PORT` where that wire cannot be opened
  */
-async function open(context: BaseContext<I40eVfOptions>): Promise<VfioDevice> {
-  const { device, options, logger, clock, runtimeFolder } = context;
-  const port = await listenWirePort(join(runtimeFolder, `${device}.wire`), {
-    clock,
-    onError: (error) => logger.warn("the wire broke its protocol", { error: String(error) }),
-  });
+async function open(context: BaseContext<I40eVfBaseOptions>): Promise<VfioDevice> {
+  const { device, logger, clock } = context;
+  const { wire, ...options } = context.options;
+  const port = await openDeviceWire(wire, context);
   const model = createI40eVfModel({ name: device, ...options, port, clock, logger });
   return model.device;
 }
 
-const base: BaseDefinition<I40eVfOptions> = defineBase({
+const base: BaseDefinition<I40eVfBaseOptions> = defineBase({
   ...MODEL_BASE,
   // Typed by its output: a configuration may leave out what has a default.
-  options: i40eVfOptions,
+  options: i40eVfBaseOptions,
   open,
 });
 

@@ -1,4 +1,9 @@
 import { z } from "zod";
+import {
+  deviceWireOptions,
+  type DeviceWireOptions,
+  type DeviceWireOptionsInput,
+} from "../../wire/wire-options.ts";
 
 /** What differs between two VFs of one kind; the same names in a configuration and in code. */
 export interface I40eVfOptions {
@@ -48,35 +53,56 @@ const SPEEDS: readonly number[] = [100, 1_000, 2_500, 5_000, 10_000, 20_000, 25_
 
 const powerOfTwo = (size: number): boolean => (size & (size - 1)) === 0;
 
+const shape = {
+  mac: z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/iu, "six hex pairs joined by colons"),
+  adminMac: z.boolean().default(true),
+  vsiId: z.int().min(1).max(1023),
+  queuePairs: z.int().min(1).max(16).default(4),
+  maxQueuePairs: z.int().min(1).max(16).default(16),
+  vectors: z.int().min(2).max(17).default(5),
+  pfReplyDelayMs: z.number().min(0).max(60_000).default(0),
+  resetMs: z.number().min(0).max(60_000).default(20),
+  grantedCaps: z.int().min(0).max(0xffff_ffff).optional(),
+  trusted: z.boolean().default(false),
+  spoofCheck: z.boolean().default(true),
+  linkUp: z.boolean().default(true),
+  linkSpeed: z
+    .number()
+    .refine((mbit) => SPEEDS.includes(mbit), `one of ${SPEEDS.join(", ")}`)
+    .default(10_000),
+  maxFrame: z.int().min(0).max(9_728).default(9_728),
+  revision: z.int().min(0).max(255).default(2),
+  bar0Size: z
+    .int()
+    .min(0x1_0000)
+    .max(0x100_0000)
+    .refine(powerOfTwo, "a power of two")
+    .default(0x1_0000),
+};
+
+/** A host that set an address of zeros has set none. */
+const settle = <Options extends I40eVfOptions>(options: Options): Options => ({
+  ...options,
+  adminMac: options.adminMac && !/^[0:]+$/u.test(options.mac),
+});
+
 /** Checks the options of a model and fills in defaults; unknown names are refused. */
 export const i40eVfOptions: z.ZodType<I40eVfOptions, I40eVfOptionsInput> = z
-  .strictObject({
-    mac: z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/iu, "six hex pairs joined by colons"),
-    adminMac: z.boolean().default(true),
-    vsiId: z.int().min(1).max(1023),
-    queuePairs: z.int().min(1).max(16).default(4),
-    maxQueuePairs: z.int().min(1).max(16).default(16),
-    vectors: z.int().min(2).max(17).default(5),
-    pfReplyDelayMs: z.number().min(0).max(60_000).default(0),
-    resetMs: z.number().min(0).max(60_000).default(20),
-    grantedCaps: z.int().min(0).max(0xffff_ffff).optional(),
-    trusted: z.boolean().default(false),
-    spoofCheck: z.boolean().default(true),
-    linkUp: z.boolean().default(true),
-    linkSpeed: z
-      .number()
-      .refine((mbit) => SPEEDS.includes(mbit), `one of ${SPEEDS.join(", ")}`)
-      .default(10_000),
-    maxFrame: z.int().min(0).max(9_728).default(9_728),
-    revision: z.int().min(0).max(255).default(2),
-    bar0Size: z
-      .int()
-      .min(0x1_0000)
-      .max(0x100_0000)
-      .refine(powerOfTwo, "a power of two")
-      .default(0x1_0000),
-  })
-  .transform((options) => ({
-    ...options,
-    adminMac: options.adminMac && !/^[0:]+$/u.test(options.mac),
-  }));
+  .strictObject(shape)
+  .transform(settle);
+
+/** What a configuration says of a model: its options, and where its frames go. */
+export interface I40eVfBaseOptions extends I40eVfOptions {
+  /** Default: the scenario's wire. */
+  readonly wire: DeviceWireOptions;
+}
+
+/** The same before the defaults were filled in. */
+export type I40eVfBaseOptionsInput = I40eVfOptionsInput & {
+  readonly wire?: DeviceWireOptionsInput | undefined;
+};
+
+/** Checks a configuration's options for a model. */
+export const i40eVfBaseOptions: z.ZodType<I40eVfBaseOptions, I40eVfBaseOptionsInput> = z
+  .strictObject({ ...shape, wire: deviceWireOptions.default({ kind: "scenario" }) })
+  .transform(settle);
