@@ -8,6 +8,7 @@ export * from "./mailbox/conversation.ts";
 export * from "./mailbox/conversation-state.ts";
 export type { Reply, RequestOptions } from "./mailbox/in-flight.ts";
 export * from "./mailbox/mailbox-relay.ts";
+export type * from "./mailbox/options.ts";
 export * from "./mailbox/mailbox-state.ts";
 export type { ReceivedMessage, SendResult } from "./mailbox/private-mailbox.ts";
 export type { GuestSend, VirtualMailbox, VirtualMailboxState } from "./mailbox/virtual-mailbox.ts";

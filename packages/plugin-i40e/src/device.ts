@@ -9,7 +9,7 @@ import {
   type SubDriverContext,
   VfmigError,
 } from "@vfmig/core";
-import { BAR0_SIZE_700, baseRegisters, MailboxRelay } from "@vfmig/iavf";
+import { BAR0_SIZE_700, baseRegisters, MailboxRelay, VF_REGISTER_COUNT } from "@vfmig/iavf";
 import { Announcement } from "./announcement.ts";
 import { describe, offered } from "./describe/describe.ts";
 import { DirtyLog } from "./dirty-log.ts";
@@ -57,6 +57,9 @@ export class I40eVf implements SubDriver {
       logger: context.logger,
     };
     this.#pool = new RingPool(allocate);
+    // A pair per vector but the mailbox's is what the PF gives by default.
+    const vectorCount = context.base.info.irqs[PCI_IRQ.MSIX]?.count ?? 0;
+    this.#pool.reserve(Math.min(Math.max(vectorCount - 1, 1), VF_REGISTER_COUNT.queues));
     const queues = new ShadowQueues(shared, this.#pool);
     const vectors = new QueueVectors(context, registers, (tx, rx) => queues.complete(tx, rx));
     const session: Parts["session"] = {

@@ -1,12 +1,4 @@
-import {
-  type Clock,
-  type DirtySink,
-  type DmaBuffer,
-  type GuestMemory,
-  type Logger,
-  type Timer,
-  VfmigError,
-} from "@vfmig/core";
+import { type Timer, VfmigError } from "@vfmig/core";
 import { AQ_CODE, AQ_OPCODE } from "../admin-queue.ts";
 import { MailboxVector } from "../interrupts/mailbox-vector.ts";
 import { ARQ_REGISTERS, ATQ_REGISTERS, ICR0, RSTAT, VF_REGISTER } from "../registers.ts";
@@ -14,51 +6,12 @@ import type { RegisterAccess } from "../registers/register-access.ts";
 import { VIRTCHNL_OP, virtchnlName } from "../virtchnl/opcodes.ts";
 import { translateVsiId } from "../virtchnl/vsi-id.ts";
 import { Conversation } from "./conversation.ts";
+import { Inbox } from "./inbox.ts";
+import type { MailboxBacklog, MailboxOptions } from "./options.ts";
 import { InFlight, type Reply, type RequestOptions } from "./in-flight.ts";
 import { PrivateMailbox, type ReceivedMessage, type SendResult } from "./private-mailbox.ts";
 import { type GuestSend, VirtualMailbox } from "./virtual-mailbox.ts";
 
-/** What becomes of a guest's request. */
-export type RequestVerdict =
-  /** It goes to the PF with this body, still with the guest's VSI id. */
-  | { readonly kind: "forward"; readonly body: Uint8Array }
-  /** It is answered at once and the PF never sees it. */
-  | { readonly kind: "answer"; readonly status: number; readonly body?: Uint8Array };
-
-/** What the owner of a mailbox relay decides. None of these may throw. */
-export interface MailboxHooks {
-  /** A request of the guest, as it wrote it. */
-  request(opcode: number, body: Uint8Array): RequestVerdict;
-  /** The PF's answer to it; returns the body that the guest gets. */
-  reply(opcode: number, request: Uint8Array, reply: ReceivedMessage): Uint8Array;
-  /** The VF was reset: the PF has forgotten queues, filters and vectors. */
-  reset(): void;
-}
-
-export interface MailboxOptions {
-  readonly registers: RegisterAccess;
-  readonly memory: GuestMemory;
-  readonly dirty: DirtySink;
-  readonly allocate: (bytes: number) => DmaBuffer;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** Raises the guest's vector 0; false where the guest has no event for it yet. */
-  readonly signalGuest: () => boolean;
-  readonly hooks: MailboxHooks;
-}
-
-/** What a saved device carries of its mailbox, apart from registers. */
-export interface MailboxBacklog {
-  /** Sends that the device took while the guest could not be told. */
-  readonly sent: readonly SendResult[];
-  /** Messages for the guest that it has not got yet. */
-  readonly inbox: readonly ReceivedMessage[];
-  /** Requests of the guest that the PF has not answered. */
-  readonly outstanding: readonly { readonly opcode: number; readonly body: Uint8Array }[];
-}
-
-/** Messages for the guest that are kept at most; a guest that posts nothing loses the rest. */
-const INBOX_LIMIT = 64;
 /**
  * Milliseconds between looks at the mailbox while an answer is awaited: at first and at most.
  * Interrupts are quicker; this is for a PF whose interrupt is lost, and for the end of a reset.
@@ -83,7 +36,7 @@ export class MailboxRelay {
   /** Sends in ring order: ours, the guest's, or one that was served here (its code). */
   readonly #sends: ("own" | "guest" | number)[] = [];
   readonly #sent: SendResult[] = [];
-  readonly #inbox: ReceivedMessage[] = [];
+  readonly #inbox: Inbox = new Inbox();
   #guestVsi = 0;
   #hostVsi = 0;
   #frozen = false;
@@ -312,7 +265,7 @@ export class MailboxRelay {
     if (message.opcode === VIRTCHNL_OP.EVENT) {
       // A guest that has no version yet has no PF either; events then belong to our own asking.
       if (this.conversation.resources !== undefined) {
-        this.#keepEvent(message);
+        this.#keep(message);
       }
       return;
     }
@@ -327,28 +280,12 @@ export class MailboxRelay {
     }
   }
 
-  #keepEvent(message: ReceivedMessage): void {
-    const kind = message.body[0];
-    const known = this.#inbox.findIndex(
-      (kept) => kept.opcode === VIRTCHNL_OP.EVENT && kept.body[0] === kind,
-    );
-    if (known >= 0) {
-      this.#inbox.splice(known, 1);
-    }
-    this.#keep(message);
-  }
-
   #keep(message: ReceivedMessage): void {
-    if (this.#inbox.length >= INBOX_LIMIT) {
+    if (!this.#inbox.keep(message)) {
       this.virtual.receive.overflow();
       return;
     }
-    this.#inbox.push(message);
-    this.#watchFlush();
-  }
-
-  /** An answer given here reaches the guest after its send is reported, as the PF's would. */
-  #watchFlush(): void {
+    // An answer given here reaches the guest after its send is reported, as the PF's would.
     this.#timer ??= this.#options.clock.after(0, () => {
       this.#timer = undefined;
       this.poll();
@@ -356,15 +293,7 @@ export class MailboxRelay {
   }
 
   #flush(): void {
-    let delivered = false;
-    for (let next = this.#inbox[0]; next !== undefined && !this.#frozen; next = this.#inbox[0]) {
-      if (!this.virtual.deliver(next)) {
-        break;
-      }
-      this.#inbox.shift();
-      delivered = true;
-    }
-    if (delivered) {
+    if (!this.#frozen && this.#inbox.deliver((message) => this.virtual.deliver(message))) {
       this.vector.raise(ICR0.ADMINQ);
     }
   }
@@ -452,7 +381,7 @@ export class MailboxRelay {
     this.#inFlight.fail("the VF was reset");
     this.#sends.length = 0;
     this.#sent.length = 0;
-    this.#inbox.length = 0;
+    this.#inbox.clear();
   }
 
   /** The function was reset by its owner: nothing of guest or device is left. */
@@ -488,7 +417,7 @@ export class MailboxRelay {
     const guests = this.#inFlight.guests();
     return {
       sent: [...this.#sent],
-      inbox: [...this.#inbox],
+      inbox: this.#inbox.messages,
       outstanding: guests.slice(0, Math.max(0, guests.length - unsent)),
     };
   }
@@ -497,12 +426,7 @@ export class MailboxRelay {
   restore(backlog: MailboxBacklog): void {
     this.#sent.splice(0, this.#sent.length, ...backlog.sent);
     this.virtual.skip(backlog.sent.length);
-    // Whatever this PF said of itself while the state came in is newer than what the other one said.
-    const events = this.#inbox.splice(0);
-    this.#inbox.push(...backlog.inbox.slice(0, INBOX_LIMIT));
-    for (const event of events) {
-      this.#keepEvent(event);
-    }
+    this.#inbox.restore(backlog.inbox);
   }
 
   close(): void {

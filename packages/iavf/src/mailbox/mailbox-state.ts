@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { fromHex, toHex } from "../hex.ts";
 import type { MailboxVectorState } from "../interrupts/mailbox-vector.ts";
-import type { MailboxBacklog } from "./mailbox-relay.ts";
+import type { MailboxBacklog } from "./options.ts";
 import type { VirtualMailboxState } from "./virtual-mailbox.ts";
 
 const u32 = z.int().min(0).max(0xffff_ffff);

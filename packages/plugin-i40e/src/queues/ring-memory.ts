@@ -26,6 +26,13 @@ export class RingPool {
     this.#allocate = allocate;
   }
 
+  /** Sets rings for `pairs` pairs aside, so that a base has mapped them before they are needed. */
+  reserve(pairs: number): void {
+    for (let pair = 0; pair < pairs; pair++) {
+      this.#free.push(this.#make());
+    }
+  }
+
   /** Zeroed rings. */
   lend(): RingMemory {
     const known = this.#free.shift();
@@ -34,6 +41,10 @@ export class RingPool {
       clear(known.rx.data);
       return known;
     }
+    return this.#make();
+  }
+
+  #make(): RingMemory {
     const buffer = this.#allocate(TX_BYTES + RX_BYTES);
     this.#buffers.push(buffer);
     const { buffer: store, byteOffset } = buffer.data;
