@@ -87,5 +87,6 @@ if (task === "verify") {
   const gates = await rest(Object.keys(steps));
   process.exit((await test(extra)) || gates);
 }
-note(`scripts/run.mjs: unknown task ${task}; one of test, verify, rest, bench`);
+if (task === "e2e") process.exit(await run(node(), ["test/e2e/main.ts", ...extra]));
+note(`scripts/run.mjs: unknown task ${task}; one of test, verify, rest, bench, e2e`);
 process.exit(2);

@@ -1,0 +1,83 @@
+import { join } from "node:path";
+import { AptArchive, unpack } from "./apt.ts";
+import { cacheFolder, kept } from "./cache.ts";
+import { findMirror } from "./host-sources.ts";
+import { fetchKernel, openKernel, type Kernel, type KernelSeries } from "./kernel.ts";
+import { findQemu, unpackedQemu, type Qemu } from "./qemu.ts";
+
+type Suite = "bookworm" | "trixie";
+
+/** Which Debian release a kernel series is taken from. */
+const KERNEL_SUITE: Readonly<Record<KernelSeries, Suite>> = { "6.1": "bookworm", "6.12": "trixie" };
+
+/** What the tests run that is not ours; each is fetched when it is first asked for. */
+export class Artifacts {
+  readonly #made = new Map<string, Promise<unknown>>();
+  readonly #note: (text: string) => void;
+
+  constructor(note: (text: string) => void) {
+    this.#note = note;
+  }
+
+  /** A QEMU that has `vfio-user-pci`: an installed one, or Debian's. */
+  qemu(): Promise<Qemu> {
+    return this.#once("qemu", async () => {
+      const installed = await findQemu();
+      if (installed !== undefined) return installed;
+      const folder = await this.#kept("qemu", async (work) => {
+        const archive = await this.#archive("trixie");
+        const suite = "trixie-backports";
+        const files = await archive.downloadClosure(join(work, "debs"), suite, "qemu-system-x86");
+        await unpack(files, join(work, "root"));
+      });
+      return unpackedQemu(join(folder, "root"));
+    });
+  }
+
+  /** Debian's kernel of a series with the modules that tests may load. */
+  kernel(series: KernelSeries): Promise<Kernel> {
+    return this.#once(`kernel-${series}`, async () => {
+      const folder = await this.#kept(`kernel-${series}`, async (work) =>
+        fetchKernel(await this.#archive(KERNEL_SUITE[series]), work),
+      );
+      return openKernel(series, folder);
+    });
+  }
+
+  /** Path of a statically linked busybox. */
+  busybox(): Promise<string> {
+    return this.#once("busybox", async () => {
+      const folder = await this.#kept("busybox", async (work) => {
+        const archive = await this.#archive("trixie");
+        const files = await archive.download(join(work, "debs"), "busybox-static");
+        await unpack(files, join(work, "root"));
+      });
+      return join(folder, "root", "usr", "bin", "busybox");
+    });
+  }
+
+  #archive(suite: Suite): Promise<AptArchive> {
+    return this.#once(`archive-${suite}`, async () => {
+      const suites = suite === "trixie" ? ["trixie", "trixie-backports"] : [suite];
+      return new AptArchive(join(cacheFolder(), "apt", suite), suites, await findMirror());
+    });
+  }
+
+  async #kept(name: string, fill: (work: string) => Promise<void>): Promise<string> {
+    const { folder, fetched } = await kept(name, async (work) => {
+      this.#note(`fetching ${name} ...`);
+      await fill(work);
+    });
+    if (fetched) this.#note(`fetched ${name} into ${folder}`);
+    return folder;
+  }
+
+  #once<Value>(name: string, make: () => Promise<Value>): Promise<Value> {
+    let made = this.#made.get(name) as Promise<Value> | undefined;
+    if (made === undefined) {
+      made = make();
+      this.#made.set(name, made);
+    }
+    return made;
+  }
+}

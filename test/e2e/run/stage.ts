@@ -1,0 +1,15 @@
+import type { Artifacts } from "../fetch/artifacts.ts";
+import type { Recorder } from "./recorder.ts";
+
+/** What a stage gets. */
+export interface StageContext {
+  readonly artifacts: Artifacts;
+  readonly recorder: Recorder;
+}
+
+export interface Stage {
+  readonly name: string;
+  /** Fetches all that the stage needs, so that its own time is its own. */
+  readonly fetch: (artifacts: Artifacts) => Promise<void>;
+  readonly run: (context: StageContext) => Promise<void>;
+}
