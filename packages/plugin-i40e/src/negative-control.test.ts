@@ -122,7 +122,8 @@ function withVsi(
   vsi: number,
   active: () => boolean,
 ): SubDriverContext<I40eVfOptions> {
-  let mailbox: ReturnType<typeof context.dma.allocate> | undefined;
+  const buffers: ReturnType<typeof context.dma.allocate>[] = [];
+  let ring = 0;
   let last = 0;
   const { base, dma } = context;
   return {
@@ -130,7 +131,7 @@ function withVsi(
     dma: {
       allocate(bytes) {
         const buffer = dma.allocate(bytes);
-        mailbox ??= buffer;
+        buffers.push(buffer);
         return buffer;
       },
     },
@@ -139,11 +140,17 @@ function withVsi(
       readRegion: (index, offset, into) => base.readRegion(index, offset, into),
       reset: () => base.reset(),
       writeRegion(index, offset, from) {
+        const value = Buffer.from(from).readUIntLE(0, Math.min(from.length, 4));
+        if (index === 0 && offset === ATQ_REGISTERS.bal) {
+          ring = value;
+        }
         if (index === 0 && offset === ATQ_REGISTERS.tail) {
+          // The ring stands at the start of its buffer; low halves tell buffers apart.
+          const mailbox = buffers.find(({ iova }) => iova % 0x1_0000_0000 === ring);
           if (active() && mailbox !== undefined) {
             patch(mailbox, last, vsi);
           }
-          last = from[0] ?? 0;
+          last = value;
         }
         base.writeRegion(index, offset, from);
       },
