@@ -86,3 +86,31 @@ export function checkFileRange(
   const end = ((fileSize + page - 1n) / page) * page;
   if (offset + BigInt(size) > end) fail(`the file has only ${fileSize} bytes`);
 }
+
+/**
+ * Refuses requests that are no 32 bits, and memory shorter than the request says: bits 16 to 29 are its
+ * size, where bits 30 and 31 tell that any is used (`asm-generic/ioctl.h`).
+ */
+export function checkIoctl(fd: number, request: number, argument: Uint8Array | number): void {
+  checkFd("ioctl", fd);
+  const isNumber = typeof argument === "number";
+  const valid = Number.isInteger(request) && request >= 0 && request <= 0xffff_ffff;
+  if (!valid || (isNumber && !(Number.isSafeInteger(argument) && argument >= 0))) {
+    throw systemCallError("ioctl", ERRNO["EINVAL"] ?? 22, { fd, request });
+  }
+  if (isNumber) return;
+  const size = request >>> 30 === 0 ? 0 : (request >>> 16) & 0x3fff;
+  checkBufferRange("ioctl", argument, 0, Math.max(1, size));
+}
+
+/** Longest name of an interface in bytes: `IFNAMSIZ` less the NUL; the kernel would cut a longer one. */
+const INTERFACE_NAME_BYTES = 15;
+
+/** The bytes of an interface's name, where it can be one. */
+export function interfaceNameBytes(name: string): Uint8Array {
+  const bytes = new TextEncoder().encode(name);
+  if (bytes.length === 0 || bytes.length > INTERFACE_NAME_BYTES || bytes.includes(0)) {
+    throw systemCallError("ioctl", ERRNO["EINVAL"] ?? 22, { request: "TUNSETIFF", name });
+  }
+  return bytes;
+}

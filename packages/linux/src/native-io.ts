@@ -12,6 +12,13 @@ export interface Watch extends Disposable {
   readonly fd: number;
 }
 
+/** A TAP interface: the host's end is a network interface, ours a descriptor. */
+export interface TapInterface {
+  readonly fd: number;
+  /** The interface's name, with its number in place of `%d`. */
+  readonly name: string;
+}
+
 export interface MmapOptions {
   /** Offset in the file, a multiple of the page size. */
   readonly offset?: bigint;
@@ -114,4 +121,25 @@ export interface NativeIo {
    * without one. Returns `length`; -1 where the peer's queue is full, -2 where nobody receives there.
    */
   sendDatagram(fd: number, from: Uint8Array, offset: number, length: number, path?: string): number;
+
+  /**
+   * Reads at most `length` bytes into `into` at `offset`; of a TAP, one frame, whose rest is lost where
+   * it is longer. Returns bytes read, 0 at an end, -1 where nothing is there. Waits where `fd` is blocking.
+   */
+  read(fd: number, into: Uint8Array, offset: number, length: number): number;
+  /** Writes bytes `[offset, offset + length)` of `from`; -1 where there is no room. To a TAP: one frame. */
+  write(fd: number, from: Uint8Array, offset: number, length: number): number;
+  /**
+   * Asks a device. `argument` is a number, or memory that the device reads or writes, which must be as
+   * long as the request takes it to be: only requests that tell their size can be checked.
+   *
+   * @param request 32 bits, as `_IO`, `_IOR`, `_IOW` and `_IOWR` make it
+   */
+  ioctl(fd: number, request: number, argument?: Uint8Array | number): number;
+  /**
+   * Opens the TAP interface `name` (1 to 15 bytes; `%d` stands for a free number), non-blocking, frames
+   * without a header. Makes it where there is none, which needs CAP_NET_ADMIN; then it goes with its
+   * descriptor. A write fails with EIO while the interface is down.
+   */
+  openTap(name: string): TapInterface;
 }

@@ -5,6 +5,7 @@ import { errnoName } from "./errno.ts";
 const HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: "remove the socket file if no process listens on it",
   EAGAIN: "the server has too many connections to accept, try again",
+  EBUSY: "another process uses it",
   EBADF: "the descriptor is closed or was never open",
   ECONNREFUSED: "nothing listens there",
   EACCES: "check the permissions of the path",

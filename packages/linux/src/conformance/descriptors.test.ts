@@ -41,6 +41,12 @@ describeNativeIo("descriptors", (rig) => {
       () => rig.io.peerCredentials(fd),
       () => rig.io.receive(fd, buffer, 0, 1, []),
       () => rig.io.send(fd, buffer, 0, 1, []),
+      () => rig.io.connectDatagram(fd, rig.socketPath()),
+      () => rig.io.receiveDatagram(fd, buffer, 0, 1),
+      () => rig.io.sendDatagram(fd, buffer, 0, 1),
+      () => rig.io.read(fd, buffer, 0, 1),
+      () => rig.io.write(fd, buffer, 0, 1),
+      () => rig.io.ioctl(fd, 0),
     ];
     expect(calls.map(failure)).toEqual(calls.map(() => "EBADF"));
   });
@@ -55,6 +61,11 @@ describeNativeIo("descriptors", (rig) => {
       () => rig.io.receive(fd, new Uint8Array(1), 0, 1, []),
       () => rig.io.send(fd, new Uint8Array(1), 0, 1, []),
       () => rig.io.watch(fd, () => {}),
+      () => rig.io.receiveDatagram(fd, new Uint8Array(1), 0, 1),
+      () => rig.io.sendDatagram(fd, new Uint8Array(1), 0, 1),
+      () => rig.io.read(fd, new Uint8Array(1), 0, 1),
+      () => rig.io.write(fd, new Uint8Array(1), 0, 1),
+      () => rig.io.ioctl(fd, 0),
     ];
     expect(calls.map(failure)).toEqual(calls.map(() => "EBADF"));
   });

@@ -9,6 +9,7 @@ import { createFakeDatagrams } from "./fake-datagrams.ts";
 import { FakeEventfd } from "./fake-eventfd.ts";
 import { FakeMapping, FakeMemfd } from "./fake-memfd.ts";
 import { createFakeSockets } from "./fake-sockets.ts";
+import { createFakeTaps, type FakeTapInterface } from "./fake-taps.ts";
 import { FakeWatch } from "./fake-watch.ts";
 import type { OpenFile } from "./open-file.ts";
 
@@ -23,12 +24,15 @@ export interface FakeIoOptions {
 export interface FakeIo extends NativeIo {
   /** Descriptors that are open now, mappings' included; 0 where nothing leaks. */
   readonly openFds: number;
+  /** The host's end of an open TAP; undefined where no descriptor has that name. */
+  tapInterface(name: string): FakeTapInterface | undefined;
 }
 
 /**
  * System calls without a system: what Linux does, within one process and without native code.
  *
- * Three things differ. The waits only look, they never wait. A socket's path is free again once its listener
+ * Some things differ. The waits only look, they never wait. No device knows an ioctl, and only TAPs can be
+ * read and written. A socket's path is free again once its listener
  * is closed, and no file stands there. Views of a disposed mapping are detached when it was the last one of
  * its memfd; until then they stay readable, while `bytes` is empty at once.
  */
@@ -91,5 +95,6 @@ export function createFakeIo(options: FakeIoOptions = {}): FakeIo {
     waitWritable: (fd) => descriptors.get("ppoll", fd).writable(),
     ...createFakeSockets(descriptors, names),
     ...createFakeDatagrams(descriptors, names),
+    ...createFakeTaps(descriptors),
   };
 }

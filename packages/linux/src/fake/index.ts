@@ -1,1 +1,2 @@
 export { createFakeIo, type FakeIo, type FakeIoOptions } from "./fake-io.ts";
+export type { FakeTapInterface } from "./fake-taps.ts";

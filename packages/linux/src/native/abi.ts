@@ -68,7 +68,15 @@ export const F_ADD_SEALS = 1033;
 export const F_GET_SEALS = 1034;
 export const F_SEAL_SHRINK = 2;
 export const F_SEAL_GROW = 4;
+export const O_RDWR = 2;
 export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+
+/** `linux/if_tun.h`; `struct ifreq` of `linux/if.h`: name, then flags u16. */
+export const TUNSETIFF = 0x4004_54ca;
+export const IFF_TAP = 0x0002;
+export const IFF_NO_PI = 0x1000;
+export const IFREQ = { name: 0, flags: 16, size: 40 } as const;
 
 /** `asm-generic/mman-common.h`. */
 export const PROT_READ = 1;

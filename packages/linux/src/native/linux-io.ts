@@ -1,5 +1,6 @@
 import type { NativeIo } from "../native-io.ts";
 import type { OnWatchError } from "../watch-table.ts";
+import { createCharacterDevices } from "./character-devices.ts";
 import { createDatagrams } from "./datagrams.ts";
 import { createEventfds } from "./eventfds.ts";
 import { createFiles } from "./files.ts";
@@ -52,5 +53,6 @@ export function createLinuxIo(options: LinuxIoOptions = {}): NativeIo {
     ...createSockets(libc),
     ...createMessages(libc),
     ...createDatagrams(libc),
+    ...createCharacterDevices(libc),
   };
 }

@@ -1,21 +1,7 @@
 import { expect, test } from "vitest";
-import { collectGarbage } from "../testing/garbage.ts";
+import { heapPerCall } from "../testing/garbage.ts";
 import { runNode } from "../testing/run-node.ts";
 import { createLinuxIo } from "./linux-io.ts";
-
-/** Bytes of the heap that one call of `run` takes, once it is compiled. */
-function heapPerCall(run: () => void): number {
-  const calls = 20_000;
-  for (let left = calls; left > 0; left--) run();
-  let least = Number.POSITIVE_INFINITY;
-  for (let rounds = 3; rounds > 0; rounds--) {
-    collectGarbage();
-    const before = process.memoryUsage().heapUsed;
-    for (let left = calls; left > 0; left--) run();
-    least = Math.min(least, (process.memoryUsage().heapUsed - before) / calls);
-  }
-  return least;
-}
 
 test("a message is sent and received without allocating", () => {
   const io = createLinuxIo();
