@@ -256,7 +256,6 @@ export class Composition implements ComposedDevice {
 
   async #resetDevice(): Promise<void> {
     const { subDriver, guard, limits, interrupts } = this.#parts;
-    for (const router of this.#routers) router?.drop();
     let failure: unknown;
     try {
       guard.call("reset.prepare()", () => subDriver.reset?.prepare());

@@ -83,6 +83,16 @@ describe("guest memory of a composed device", () => {
     await it.device.mapDma(mapping(0x1000n));
   });
 
+  it("leaves its place free once a base has unmapped it at once", async () => {
+    const it = await composed();
+    const one = mapping(0x1000n);
+    for (let round = 0; round < 3; round++) {
+      await it.device.mapDma(one);
+      await it.device.unmapDma(range(one));
+    }
+    expect(it.base.dma.size).toBe(0);
+  });
+
   it("is unmapped only as exactly what was mapped", async () => {
     const it = await composed();
     await it.device.mapDma(mapping(0x1000n, 2));

@@ -305,6 +305,47 @@ describe("while an arc runs", () => {
     expect(facet.calls).toEqual(["write 16+1=6"]);
   });
 
+  it("doorbells that a reset dropped do not come back with later ones", async () => {
+    const facet = new FakeRegion(trapped, doorbells);
+    const it = await composed({ regions: [facet] });
+    it.sub.duties.set("running->running-p2p", never);
+    const walk = codeOf(migrationOf(it).setState("running-p2p"));
+    await settle();
+    it.device.writeRegion(0, 16, Uint8Array.of(5));
+    const reset = it.device.reset();
+    await it.clock.advance(1_000);
+    await reset;
+    expect(await walk).toBe("ERR_VFMIG_MIGRATION_CANCELLED");
+    const again = Promise.withResolvers<void>();
+    it.sub.duties.set("running->running-p2p", () => again.promise);
+    const second = migrationOf(it).setState("running-p2p");
+    await settle();
+    it.device.writeRegion(0, 32, Uint8Array.of(6));
+    again.resolve();
+    await second;
+    expect(facet.calls).toEqual(["write 32+1=6"]);
+  });
+
+  it("a reset that comes between two arcs keeps the second from starting", async () => {
+    const facet = new FakeRegion(trapped, doorbells);
+    const it = await composed({ regions: [facet] });
+    const first = Promise.withResolvers<void>();
+    it.sub.duties.set("running->running-p2p", () => first.promise);
+    const walk = codeOf(migrationOf(it).setState("stop"));
+    await settle();
+    it.device.writeRegion(0, 16, Uint8Array.of(5));
+    // Applied when the first arc has ended and the second has not begun.
+    let reset: Promise<void> | undefined;
+    facet.write = () => {
+      reset = it.device.reset();
+    };
+    first.resolve();
+    expect(await walk).toBe("ERR_VFMIG_MIGRATION_CANCELLED");
+    await reset;
+    expect(it.sub.arcs).toEqual(["running->running-p2p"]);
+    expect(migrationOf(it).state).toBe("running");
+  });
+
   it("doorbells are dropped when the device is lost", async () => {
     const facet = new FakeRegion(trapped, doorbells);
     const it = await composed({ regions: [facet] });

@@ -290,6 +290,21 @@ describe("reset", () => {
     expect(migrationOf(it).state).toBe("stop");
   });
 
+  it("voids also a waiting request for the state that the reset leads to", async () => {
+    const it = await composed();
+    it.sub.duties.set("running->running-p2p", never);
+    const first = codeOf(migrationOf(it).setState("stop"));
+    const waiting = codeOf(migrationOf(it).setState("running"));
+    await settle();
+    const reset = it.device.reset();
+    await it.clock.advance(1_000);
+    await reset;
+    expect([await first, await waiting]).toEqual([
+      "ERR_VFMIG_MIGRATION_CANCELLED",
+      "ERR_VFMIG_MIGRATION_CANCELLED",
+    ]);
+  });
+
   it("stops a walk that is between two arcs", async () => {
     const it = await composed();
     let reset: Promise<void> | undefined;

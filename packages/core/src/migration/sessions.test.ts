@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { codeOf, composed, migrationOf, readAll } from "../testing/composed.ts";
+import { codeOf, composed, migrationOf, readAll, type Composed } from "../testing/composed.ts";
 import { settle } from "../testing/fake-clock.ts";
 import type { StateRecord } from "../sub-driver/facets.ts";
+import type { Arc, MigrationState } from "./states.ts";
 
 const RECORDS: readonly StateRecord[] = [
   { type: "registers", value: { a: 1, b: 2 } },
@@ -349,4 +350,59 @@ it("moves a device to and fro a hundred times", async () => {
     [here, there] = [there, here];
   }
   expect(here.clock.waiting + there.clock.waiting).toBe(0);
+});
+
+describe("an arc that was given up and ends late", () => {
+  /** Lets `arc` hang until it times out, resets, and returns what ends it after all. */
+  async function giveUp(it: Composed, arc: Arc, target: MigrationState): Promise<() => void> {
+    const late = Promise.withResolvers<void>();
+    it.sub.duties.set(arc, () => late.promise);
+    const code = codeOf(migrationOf(it).setState(target));
+    await it.clock.advance(30_000);
+    expect(await code).toBe("ERR_VFMIG_MIGRATION_TIMEOUT");
+    const reset = it.device.reset();
+    await it.clock.advance(1_000);
+    await reset;
+    it.sub.duties.clear();
+    return late.resolve;
+  }
+
+  it("does not replace a newer restoring session", async () => {
+    const it = await composed();
+    const state = await savedState();
+    const end = await giveUp(it, "stop->resuming", "resuming");
+    await migrationOf(it).setState("resuming");
+    await migrationOf(it).writeData(state.subarray(0, 100));
+    end();
+    await settle();
+    await migrationOf(it).writeData(state.subarray(100));
+    await migrationOf(it).setState("running");
+    expect(it.sub.loaded).toEqual(RECORDS);
+  });
+
+  it("does not end a newer restoring session", async () => {
+    const it = await composed();
+    const state = await savedState();
+    await migrationOf(it).setState("resuming");
+    await migrationOf(it).writeData(state);
+    const end = await giveUp(it, "resuming->stop", "stop");
+    await migrationOf(it).setState("resuming");
+    end();
+    await settle();
+    await migrationOf(it).writeData(state);
+    await migrationOf(it).setState("running");
+    expect(it.sub.loaded).toEqual([...RECORDS, ...RECORDS]);
+  });
+
+  it("does not replace a newer saving session", async () => {
+    const it = await composed({ records: RECORDS });
+    const end = await giveUp(it, "stop->stop-copy", "stop-copy");
+    await migrationOf(it).setState("stop-copy");
+    const head = new Uint8Array(100);
+    expect(await migrationOf(it).readData(head)).toBe(100);
+    end();
+    await settle();
+    const whole = Buffer.concat([head, await readAll(it)]);
+    expect(Buffer.compare(whole, await savedState())).toBe(0);
+  });
 });
