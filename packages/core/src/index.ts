@@ -35,6 +35,7 @@ export {
   DMA_PAGE_SIZE,
 } from "./memory/dma-map.ts";
 export * from "./memory/guest-memory.ts";
+export { createReachableMemory, type ReachableMemory } from "./memory/reachable-memory.ts";
 export * from "./migration/migration-facet.ts";
 export {
   checkTarget,

@@ -8,6 +8,11 @@ export interface SharedMemory {
   readonly fdOffset?: bigint | undefined;
   /** Address of the first byte in this process (`vaddr` of `VFIO_IOMMU_MAP_DMA`). */
   readonly address?: bigint | undefined;
+  /**
+   * Asked with an IOVA when the device reaches for this memory, until it answers true or is gone: so
+   * that whoever gave the memory can compare what the device finds there with what the guest has.
+   */
+  readonly onUse?: ((iova: number) => boolean) | undefined;
 }
 
 /** Memory of a guest that is reached by messages only. */

@@ -49,7 +49,8 @@ class MappedGuestMemory implements GuestMemory {
     if (last !== undefined && last.usable && iova >= last.start && iova < last.end) return last;
     const entry = this.#map.entries[this.#map.firstEndingAfter(iova)];
     if (entry === undefined || !entry.usable || iova < entry.start) return undefined;
-    this.#last = entry;
+    // An entry that is still watched is not remembered, so that its next use comes here again.
+    if (entry.mapping.memory?.onUse?.(iova) !== false) this.#last = entry;
     return entry;
   }
 
@@ -94,8 +95,8 @@ class MappedGuestMemory implements GuestMemory {
     }
     if (entry.span === undefined) {
       return (
-        "the memory there came without a file, so that it cannot be reached; " +
-        "give the guest memory with a file (share=on)"
+        "the memory there came without a file, so that the device cannot reach it; " +
+        "give the guest memory with a file (QEMU: memory-backend-memfd,share=on)"
       );
     }
     if (!allows(entry, access)) return `that mapping does not allow a ${access}`;
