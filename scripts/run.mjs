@@ -12,7 +12,7 @@ async function vitest(projects, extra) {
   const report = join(root, "node_modules", ".cache", `vitest-${projects.join("-")}.json`);
   await rm(report, { force: true });
   const selected = projects.flatMap((name) => ["--project", name]);
-  const reporters = ["--reporter=dot", "--reporter=json", `--outputFile.json=${report}`];
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   const code = await run(tool("vitest"), ["run", ...selected, ...reporters, ...extra]);
   if (!existsSync(report)) {
     note("vitest wrote no report");
