@@ -64,6 +64,17 @@ export function checkFdCount(fd: number, count: number): void {
   }
 }
 
+/** Refuses a part that is empty or not inside a mapping of `whole` bytes. */
+export function checkPart(whole: number, offset: number, size: number): void {
+  const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(size) && offset >= 0;
+  if (valid && size >= 1 && offset + size <= whole) return;
+  throw new VfmigError(
+    "ERR_VFMIG_FILE_RANGE",
+    `${size} bytes at offset ${offset} are no part of a mapping of ${whole} bytes`,
+    { layer: "linux", details: { offset, size, whole } },
+  );
+}
+
 /** What `mmap` and the fake check alike. Sizes in bytes; `fileSize` undefined for a device. */
 export function checkFileRange(
   range: { readonly fd: number; readonly offset: bigint; readonly size: number },

@@ -5,6 +5,12 @@ export interface MappedMemory extends SharedMemory, Disposable {
   readonly address: bigint;
   readonly fd: number;
   readonly fdOffset: bigint;
+  /**
+   * A stretch of the same mapping, in bytes from its start, whose `bytes` can be detached alone; `fd` is
+   * the mapping's. Disposing the mapping disposes its parts.
+   * @throws VfmigError `ERR_VFMIG_FILE_RANGE`
+   */
+  part(offset: number, size: number): MappedMemory;
 }
 
 /** A watch on a file descriptor in the event loop. */
@@ -36,6 +42,14 @@ export interface FileStatus {
   readonly shrinkSealed: boolean;
 }
 
+/** Which file a descriptor stands for. */
+export interface FileIdentity {
+  /** Equal for two descriptors of one file, as long as one of them is open (device and inode). */
+  readonly id: string;
+  /** True for a file that lies in memory: a memfd, or one on tmpfs or hugetlbfs. */
+  readonly inMemory: boolean;
+}
+
 /** Who is at the other end of a unix socket, as of its connect or listen (`SO_PEERCRED`). */
 export interface PeerCredentials {
   readonly pid: number;
@@ -53,6 +67,7 @@ export interface NativeIo {
   close(fd: number): void;
   dup(fd: number): number;
   status(fd: number): FileStatus;
+  identify(fd: number): FileIdentity;
 
   /** Makes reads and writes of `fd`, and of every duplicate of it, return instead of waiting. */
   setNonBlocking(fd: number): void;

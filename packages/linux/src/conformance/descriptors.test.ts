@@ -13,6 +13,15 @@ describeNativeIo("descriptors", (rig) => {
     expect(rig.io.status(socket).kind).toBe("socket");
   });
 
+  test("descriptors of one file have one identity, and others another", () => {
+    const fd = rig.own(rig.io.memfd("m", 4096));
+    const { id, inMemory } = rig.io.identify(fd);
+    expect(inMemory).toBe(true);
+    expect(rig.io.identify(rig.own(rig.io.dup(fd))).id).toBe(id);
+    expect(rig.io.identify(rig.own(rig.io.memfd("m", 4096))).id).not.toBe(id);
+    expect(rig.io.identify(rig.own(rig.io.eventfd())).inMemory).toBe(false);
+  });
+
   test("a duplicate goes on when the first one is closed", () => {
     const fd = rig.io.eventfd();
     const copy = rig.own(rig.io.dup(fd));
@@ -29,6 +38,7 @@ describeNativeIo("descriptors", (rig) => {
       () => rig.io.close(fd),
       () => rig.io.dup(fd),
       () => rig.io.status(fd),
+      () => rig.io.identify(fd),
       () => rig.io.setNonBlocking(fd),
       () => rig.io.mmap(fd, rig.io.pageSize),
       () => rig.io.signalEventfd(fd),

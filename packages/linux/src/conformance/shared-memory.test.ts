@@ -37,6 +37,46 @@ describeNativeIo("shared memory", (rig) => {
     expect(rig.own(rig.io.mmap(fd, rig.io.pageSize)).bytes[8]).toBe(5);
   });
 
+  test("a part shows its stretch of the mapping, and loses its bytes alone", () => {
+    const page = rig.io.pageSize;
+    const fd = rig.own(rig.io.memfd("m", 3 * page));
+    const whole = rig.own(rig.io.mmap(fd, 2 * page, { offset: BigInt(page) }));
+    const part = whole.part(page, page);
+    const inner = part.part(8, 4);
+    whole.bytes[page + 9] = 5;
+    expect([part.bytes.length, part.bytes[9], inner.bytes.length, inner.bytes[1]]).toEqual([
+      page,
+      5,
+      4,
+      5,
+    ]);
+    expect(part).toMatchObject({ fd: whole.fd, fdOffset: BigInt(2 * page) });
+    expect(part.address).toBe(whole.address + BigInt(page));
+    part[Symbol.dispose]();
+    part[Symbol.dispose]();
+    expect([part.bytes.length, inner.bytes[1], whole.bytes[page + 9]]).toEqual([0, 5, 5]);
+    for (const [offset, size] of [
+      [-1, 1],
+      [0, 0],
+      [0, 2 * page + 1],
+      [2 * page, 1],
+      [Number.NaN, 1],
+    ] as const) {
+      expect(failure(() => whole.part(offset, size))).toBe("ERR_VFMIG_FILE_RANGE");
+    }
+    expect(failure(() => part.part(0, 1))).toBe("ERR_VFMIG_FILE_RANGE");
+  });
+
+  test("a mapping takes its parts with it", () => {
+    const fd = rig.own(rig.io.memfd("m", rig.io.pageSize));
+    const whole = rig.io.mmap(fd, rig.io.pageSize);
+    const part = whole.part(16, 16);
+    whole[Symbol.dispose]();
+    expect([whole.bytes.length, part.bytes.length]).toEqual([0, 0]);
+    part[Symbol.dispose]();
+    expect(failure(() => whole.part(0, 1))).toBe("ERR_VFMIG_FILE_RANGE");
+  });
+
   test("a read-only mapping shows what others write", () => {
     const fd = rig.own(rig.io.memfd("m", rig.io.pageSize));
     const readOnly = rig.own(rig.io.mmap(fd, rig.io.pageSize, { write: false }));

@@ -12,6 +12,8 @@ export class Descriptors {
   readonly #references = new Map<OpenFile, number>();
   // Numbers are not used twice: a use after close always fails.
   #next = FIRST_FD;
+  readonly #names = new WeakMap<OpenFile, string>();
+  #nextName = 1;
 
   get count(): number {
     return this.#files.size;
@@ -35,6 +37,14 @@ export class Descriptors {
     const file = this.#files.get(fd);
     if (file === undefined) throw systemCallError(call, ERRNO["EBADF"] ?? 9, { fd });
     return file;
+  }
+
+  /** Names the file behind `fd`; two files never have the same name. */
+  identify(call: string, fd: number): string {
+    const file = this.get(call, fd);
+    let name = this.#names.get(file);
+    if (name === undefined) this.#names.set(file, (name = `fake:${this.#nextName++}`));
+    return name;
   }
 
   /** Keeps `file` open without a descriptor: in a message, a mapping or a watch. */

@@ -65,6 +65,10 @@ export function createFakeIo(options: FakeIoOptions = {}): FakeIo {
       const { kind, size, shrinkSealed } = descriptors.get("fstat", fd);
       return { kind, size, shrinkSealed };
     },
+    identify: (fd) => ({
+      id: descriptors.identify("fstat", fd),
+      inMemory: descriptors.get("fstat", fd) instanceof FakeMemfd,
+    }),
     setNonBlocking: (fd) => void descriptors.get("fcntl", fd),
     memfd(name, size) {
       if (!Number.isSafeInteger(size) || size < 0) {

@@ -1,3 +1,4 @@
+import { checkPart } from "../checks.ts";
 import type { MappedMemory } from "../native-io.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { OpenFile } from "./open-file.ts";
@@ -40,14 +41,39 @@ export class FakeMemfd implements OpenFile {
   }
 }
 
+/** A stretch of a fake memfd, as its mapping and every part of that has one. */
+class FakeWindow {
+  readonly #memfd: FakeMemfd;
+  #bytes: Uint8Array;
+  #live = true;
+
+  constructor(memfd: FakeMemfd, offset: number, size: number) {
+    this.#memfd = memfd;
+    this.#bytes = memfd.view(offset, size);
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** False where it was closed before. */
+  close(): boolean {
+    if (!this.#live) return false;
+    this.#live = false;
+    this.#bytes = NOTHING;
+    this.#memfd.unview();
+    return true;
+  }
+}
+
 export class FakeMapping implements MappedMemory {
   readonly address: bigint;
   readonly fd: number;
   readonly fdOffset: bigint;
   readonly #memfd: FakeMemfd;
   readonly #descriptors: Descriptors;
-  #bytes: Uint8Array;
-  #mapped = true;
+  readonly #window: FakeWindow;
+  readonly #parts = new Set<FakePart>();
 
   /** @param address Pretended; nothing can be reached by it. */
   constructor(
@@ -57,21 +83,60 @@ export class FakeMapping implements MappedMemory {
   ) {
     this.#descriptors = descriptors;
     this.#memfd = memfd;
-    this.#bytes = memfd.view(Number(range.offset), range.size);
+    this.#window = new FakeWindow(memfd, Number(range.offset), range.size);
     this.fd = descriptors.open(memfd);
     this.fdOffset = range.offset;
     this.address = range.address;
   }
 
   get bytes(): Uint8Array {
-    return this.#bytes;
+    return this.#window.bytes;
+  }
+
+  part(offset: number, size: number): MappedMemory {
+    checkPart(this.bytes.length, offset, size);
+    const window = new FakeWindow(this.#memfd, Number(this.fdOffset) + offset, size);
+    const part = new FakePart(this, window, offset, () => this.#parts.delete(part));
+    this.#parts.add(part);
+    return part;
   }
 
   [Symbol.dispose](): void {
-    if (!this.#mapped) return;
-    this.#mapped = false;
-    this.#bytes = NOTHING;
-    this.#memfd.unview();
+    if (!this.#window.close()) return;
+    for (const part of [...this.#parts]) part[Symbol.dispose]();
     this.#descriptors.close(this.fd);
+  }
+}
+
+class FakePart implements MappedMemory {
+  readonly address: bigint;
+  readonly fd: number;
+  readonly fdOffset: bigint;
+  readonly #whole: FakeMapping;
+  readonly #window: FakeWindow;
+  readonly #offset: number;
+  readonly #ended: () => void;
+
+  constructor(whole: FakeMapping, window: FakeWindow, offset: number, ended: () => void) {
+    this.address = whole.address + BigInt(offset);
+    this.fd = whole.fd;
+    this.fdOffset = whole.fdOffset + BigInt(offset);
+    this.#whole = whole;
+    this.#window = window;
+    this.#offset = offset;
+    this.#ended = ended;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#window.bytes;
+  }
+
+  part(offset: number, size: number): MappedMemory {
+    checkPart(this.bytes.length, offset, size);
+    return this.#whole.part(this.#offset + offset, size);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#window.close()) this.#ended();
   }
 }

@@ -11,7 +11,7 @@ const { EINTR } = ERRNO;
 /** Descriptors in general, and anonymous files. */
 export function createFiles(
   libc: Libc,
-): Pick<NativeIo, "close" | "dup" | "status" | "setNonBlocking" | "memfd"> {
+): Pick<NativeIo, "close" | "dup" | "status" | "identify" | "setNonBlocking" | "memfd"> {
   return {
     // Not `fs.closeSync`: in a worker, Node warns about descriptors that it did not open.
     close(fd) {
@@ -23,6 +23,12 @@ export function createFiles(
     },
     dup: (fd) => duplicate(libc, fd),
     status: (fd) => status(libc, fd),
+    identify(fd) {
+      checkFd("fstat", fd);
+      const { dev, ino } = fstat(fd);
+      // Only files in memory answer with seals (`fcntl(2)`).
+      return { id: `${dev}:${ino}`, inMemory: libc.fcntl(fd, abi.F_GET_SEALS, 0) >= 0 };
+    },
     setNonBlocking(fd) {
       checkFd("fcntl", fd);
       const flags = libc.fcntl(fd, abi.F_GETFL, 0);
