@@ -1,5 +1,17 @@
 export { createManualClock, type ManualClock } from "./clock/manual-clock.ts";
 export {
+  createE810VfModel,
+  type CreateE810VfModelOptions,
+  type E810VfControl,
+  type E810VfModel,
+  type E810VfTruth,
+} from "./models/e810-vf/e810-vf-model.ts";
+export {
+  e810VfOptions,
+  type E810VfOptions,
+  type E810VfOptionsInput,
+} from "./models/e810-vf/options.ts";
+export {
   createI40eVfModel,
   type CreateI40eVfModelOptions,
   type I40eVfControl,
@@ -11,6 +23,13 @@ export {
   type I40eVfOptions,
   type I40eVfOptionsInput,
 } from "./models/i40e-vf/options.ts";
+export type {
+  VfControl,
+  VfModel,
+  VfModelContext,
+  VfTruth,
+} from "./models/intel-vf/create-vf-model.ts";
+export type { VfModelOptions } from "./models/intel-vf/options.ts";
 export * from "./guest/index.ts";
 export * from "./traffic/index.ts";
 export * from "./wire/index.ts";

@@ -17,7 +17,8 @@ export const testkitCodes = {
     remedy: "Give an uncut Ethernet capture that holds frames of the guest's MAC and of another.",
   },
   ERR_VFMIG_TRAFFIC_GAPS: {
-    means: "The sequence numbers of a flow have more gaps than a ledger keeps, or are no valid list.",
+    means:
+      "The sequence numbers of a flow have more gaps than a ledger keeps, or are no valid list.",
     remedy: "Look at the device first: nearly every frame is missing.",
   },
   ERR_VFMIG_TRAFFIC_RATE: {
@@ -26,11 +27,27 @@ export const testkitCodes = {
   },
   ERR_VFMIG_WIRE_PROTOCOL: {
     means: "The peer of a wire's socket sent what is no message of the wire protocol.",
-    remedy: "Join only wires and ports of one vfmig version; the message names the offending bytes.",
+    remedy:
+      "Join only wires and ports of one vfmig version; the message names the offending bytes.",
   },
   ERR_VFMIG_WIRE_PORT: {
     means: "A wire's port is unknown, in use, or its socket cannot be opened or reached.",
-    remedy: "Start the device's side first, and give each port a name and a socket path of its own.",
+    remedy:
+      "Start the device's side first, and give each port a name and a socket path of its own.",
+  },
+  ERR_VFMIG_WIRE_TAP: {
+    means: "A TAP interface of the host cannot be opened.",
+    remedy:
+      "Run as root, or make it for this user: ip tuntap add NAME mode tap user USER. The message says which.",
+  },
+  ERR_VFMIG_SWITCH_PORT: {
+    means:
+      "A port cannot be added to a switch: its name is taken, or the switch has all its ports.",
+    remedy: "Give each port a name of its own, or allow the switch more ports.",
+  },
+  ERR_VFMIG_PCAP_FILE: {
+    means: "A capture file cannot be read or written.",
+    remedy: "Check the path, which is relative to the configuration's folder, and its permissions.",
   },
   ERR_VFMIG_WIRE_COMMAND: {
     means: "A wire process got a command that is malformed or out of order.",
@@ -63,5 +80,9 @@ export const testkitCodes = {
   ERR_VFMIG_MODEL_OPTIONS: {
     means: "A device model cannot be made with these options.",
     remedy: "Correct the option that the message names; its range stands beside its type.",
+  },
+  ERR_VFMIG_MODEL_TABLE: {
+    means: "A model's table of configuration space has a field outside it or on another one.",
+    remedy: "Correct the offset or size of the field that the message names.",
   },
 } as const;

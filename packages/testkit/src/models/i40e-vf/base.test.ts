@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger, systemClock } from "@vfmig/core";
 import { describe, expect, test } from "vitest";
+import { withWire } from "../../wire/wire-options.ts";
 import base from "./base.ts";
 import { createI40eVfModel } from "./i40e-vf-model.ts";
-import { i40eVfBaseOptions, i40eVfOptions } from "./options.ts";
-import { RIG_MAC } from "./testing/raw-driver.ts";
-import { TestPort } from "./testing/test-port.ts";
+import { i40eVfOptions } from "./options.ts";
+import { RIG_MAC } from "../intel-vf/testing/raw-driver.ts";
+import { TestPort } from "../intel-vf/testing/test-port.ts";
 
 describe("the base module", () => {
   test("opens a model whose wire connects to the device's socket in the run's folder", async () => {
@@ -15,7 +16,7 @@ describe("the base module", () => {
     try {
       const device = await base.open({
         device: "vf3",
-        options: i40eVfBaseOptions.parse({ mac: RIG_MAC, vsiId: 3 }),
+        options: withWire(i40eVfOptions).parse({ mac: RIG_MAC, vsiId: 3 }),
         logger: silentLogger,
         clock: systemClock,
         folder,

@@ -1,8 +1,9 @@
 import { defineBase, type BaseContext, type BaseDefinition, type VfioDevice } from "@vfmig/core";
 import { openDeviceWire } from "../../wire/open-wire.ts";
-import { MODEL_BASE } from "./i40e-vf-device.ts";
+import { withWire, type WithWire } from "../../wire/wire-options.ts";
+import { MODEL_BASE } from "../intel-vf/vf-device.ts";
 import { createI40eVfModel } from "./i40e-vf-model.ts";
-import { i40eVfBaseOptions, type I40eVfBaseOptions } from "./options.ts";
+import { i40eVfOptions, type I40eVfOptions } from "./options.ts";
 
 /**
  * The model as a base for a configuration's device. Its option `wire` says where its frames go; by
@@ -10,7 +11,7 @@ import { i40eVfBaseOptions, type I40eVfBaseOptions } from "./options.ts";
  *
  * @throws VfmigError `ERR_VFMIG_WIRE_PORT` where that wire cannot be opened
  */
-async function open(context: BaseContext<I40eVfBaseOptions>): Promise<VfioDevice> {
+async function open(context: BaseContext<WithWire<I40eVfOptions>>): Promise<VfioDevice> {
   const { device, logger, clock } = context;
   const { wire, ...options } = context.options;
   const port = await openDeviceWire(wire, context);
@@ -18,10 +19,10 @@ async function open(context: BaseContext<I40eVfBaseOptions>): Promise<VfioDevice
   return model.device;
 }
 
-const base: BaseDefinition<I40eVfBaseOptions> = defineBase({
+const base: BaseDefinition<WithWire<I40eVfOptions>> = defineBase({
   ...MODEL_BASE,
   // Typed by its output: a configuration may leave out what has a default.
-  options: i40eVfBaseOptions,
+  options: withWire(i40eVfOptions),
   open,
 });
 

@@ -1,7 +1,7 @@
 import { RX_STATUS, rxLength, txDone } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
-import { ethernet } from "./testing/frames.ts";
-import { IOVA, PEER_MAC, RIG_MAC, startedRig } from "./testing/raw-driver.ts";
+import { ethernet } from "../intel-vf/testing/frames.ts";
+import { IOVA, PEER_MAC, RIG_MAC, startedRig } from "../intel-vf/testing/raw-driver.ts";
 
 describe("a function brought up as Linux does it", () => {
   test("takes a frame from the wire into the first posted buffer and raises the queue's vector", () => {

@@ -39,8 +39,13 @@ export interface FrameClass {
   /** Bytes of Ethernet header, tags included. */
   l2Length: number;
   etherType: number;
-  /** The outermost 802.1Q tag's TCI, or -1. */
-  vlanTci: number;
+  /** The outermost tag's ethertype and TCI, or -1. */
+  tagType: number;
+  tagTci: number;
+  /** TCI of a second tag of ethertype 0x8100, or -1. */
+  innerTci: number;
+  /** 0x9100 counts as a tag. */
+  readonly parsesTag9100: boolean;
   /** 4, 6, or 0. */
   ipVersion: number;
   /** Offset and length of the IP header (IPv6: with extension headers). */
@@ -60,11 +65,15 @@ export interface FrameClass {
   hashType: number;
 }
 
-export function createFrameClass(): FrameClass {
+/** What a frame is parsed into. `parsesTag9100`: for the parser of a port in double VLAN mode. */
+export function createFrameClass(parsesTag9100: boolean = false): FrameClass {
   return {
     l2Length: 0,
     etherType: 0,
-    vlanTci: -1,
+    tagType: -1,
+    tagTci: -1,
+    innerTci: -1,
+    parsesTag9100,
     ipVersion: 0,
     l3: 0,
     l3Length: 0,
@@ -94,15 +103,26 @@ export function classifyFrame(frame: Uint8Array, length: number, found: FrameCla
 function parseEthernet(frame: Uint8Array, length: number, found: FrameClass): void {
   let at = 12;
   let type = word(frame, at);
-  found.vlanTci = -1;
-  for (let tags = 0; tags < 2 && (type === 0x8100 || type === 0x88a8); tags++) {
+  found.tagType = -1;
+  found.tagTci = -1;
+  found.innerTci = -1;
+  for (let tags = 0; tags < 2 && isTag(type, found); tags++) {
     if (at + 6 > length) break;
-    if (tags === 0 && type === 0x8100) found.vlanTci = word(frame, at + 2);
+    if (tags === 0) {
+      found.tagType = type;
+      found.tagTci = word(frame, at + 2);
+    } else if (type === 0x8100) {
+      found.innerTci = word(frame, at + 2);
+    }
     at += 4;
     type = word(frame, at);
   }
   found.l2Length = at + 2;
   found.etherType = type;
+}
+
+function isTag(type: number, { parsesTag9100 }: FrameClass): boolean {
+  return type === 0x8100 || type === 0x88a8 || (parsesTag9100 && type === 0x9100);
 }
 
 function parseIpv4(frame: Uint8Array, length: number, found: FrameClass): void {

@@ -9,7 +9,7 @@ import {
   tagged,
   transport,
   withL4Checksum,
-} from "../i40e-vf/testing/frames.ts";
+} from "../intel-vf/testing/frames.ts";
 import { internetChecksum } from "./checksum.ts";
 import {
   HASH_TYPE,
@@ -149,7 +149,7 @@ describe("classification of frames", () => {
       ipv4(IP_PROTOCOL.TCP, transport(IP_PROTOCOL.TCP, payload)),
     );
     const found = classify(tagged(plain, 0x6005));
-    expect([found.vlanTci, found.packetType, found.l3]).toEqual([0x6005, RX_PTYPE.IPV4_TCP, 18]);
+    expect([found.tagTci, found.packetType, found.l3]).toEqual([0x6005, RX_PTYPE.IPV4_TCP, 18]);
   });
 
   test("any bytes classify without error, inside the frame", () => {
@@ -167,7 +167,7 @@ describe("classification of frames", () => {
           if (found.ipVersion !== 0) {
             expect(found.l4 + found.l4Length).toBeLessThanOrEqual(frame.length);
             const into = new Uint8Array(MAX_HASH_INPUT).fill(0);
-            expect(hashInput(frame, found, into)).toBeLessThanOrEqual(MAX_HASH_INPUT);
+            expect(hashInput(frame, found, 31, false, into)).toBeLessThanOrEqual(MAX_HASH_INPUT);
           }
         },
       ),

@@ -1,4 +1,5 @@
 import {
+  RXDID,
   VIRTCHNL_STATUS,
   parseIrqMap,
   parseQueueConfig,
@@ -8,8 +9,8 @@ import {
   type TxQueueConfig,
   type VectorMap,
 } from "@vfmig/iavf";
-import { MAX_RING } from "../tx-packet.ts";
-import type { PfHandler, PfHardware } from "./handler.ts";
+import { MAX_RING } from "../../intel-vf/tx-packet.ts";
+import type { PfHandler, PfHardware } from "../../intel-vf/pf/handler.ts";
 
 /** Limits of a receive context, from the PF's checks. */
 const RX_LIMIT = {
@@ -29,10 +30,9 @@ const { PARAM, SUCCESS } = VIRTCHNL_STATUS;
 
 /** Each element is checked, then written (Rx, then Tx), so a bad one leaves those before it configured. */
 export const configQueues: PfHandler = {
-  session: true,
   run(hardware, body) {
     const { vsiId, pairs } = parseQueueConfig(body);
-    if (vsiId !== hardware.state.options.vsiId) return PARAM;
+    if (vsiId !== hardware.options.vsiId) return PARAM;
     for (const pair of pairs) if (!configurePair(hardware, vsiId, pair)) return PARAM;
     return SUCCESS;
   },
@@ -42,7 +42,7 @@ function configurePair(hardware: PfHardware, vsiId: number, { tx, rx }: QueuePai
   const known = tx.queue < hardware.state.queuePairs && rx.queue === tx.queue;
   if (!known || tx.vsiId !== vsiId || rx.vsiId !== vsiId) return false;
   if (!rxValid(rx)) return false;
-  hardware.receiver.cutOff(hardware.receiver.queues[rx.queue]!.configure(rx));
+  hardware.receiver.cutOff(hardware.receiver.queues[rx.queue]!.configure(rx, RXDID.LEGACY_32));
   if (!txValid(tx)) return false;
   hardware.transmitter.queues[tx.queue]!.configure(tx);
   return true;
@@ -65,9 +65,8 @@ function txValid(tx: TxQueueConfig): boolean {
 }
 
 export const configIrqMap: PfHandler = {
-  session: true,
   run(hardware, body) {
-    const { vectors, vsiId } = hardware.state.options;
+    const { vectors, vsiId } = hardware.options;
     const maps = parseIrqMap(body);
     if (maps.length > vectors) return PARAM;
     for (const map of maps) {
@@ -85,31 +84,37 @@ function within(bitmap: number, { state }: PfHardware): boolean {
 
 /** Makes the vector's list of causes exactly these queues. */
 function link({ receiver, transmitter }: PfHardware, map: VectorMap): void {
-  const assign = (queue: { index: number; vector: number }, bitmap: number): void => {
-    if (((bitmap >>> queue.index) & 1) === 1) queue.vector = map.vector;
-    else if (queue.vector === map.vector) queue.vector = -1;
+  const assign = (
+    queue: { readonly index: number; vector: number; itr: number },
+    bitmap: number,
+    itr: number,
+  ): void => {
+    if (((bitmap >>> queue.index) & 1) === 1) {
+      queue.vector = map.vector;
+      queue.itr = itr & 3;
+    } else if (queue.vector === map.vector) {
+      queue.vector = -1;
+    }
   };
-  for (const queue of receiver.queues) assign(queue, map.rxQueues);
-  for (const queue of transmitter.queues) assign(queue, map.txQueues);
+  for (const queue of receiver.queues) assign(queue, map.rxQueues, map.rxItr);
+  for (const queue of transmitter.queues) assign(queue, map.txQueues, map.txItr);
 }
 
 export const enableQueues: PfHandler = {
-  session: true,
   tellsLink: true,
   run: (hardware, body) => select(hardware, body, true),
 };
 
 export const disableQueues: PfHandler = {
-  session: true,
   run: (hardware, body) => select(hardware, body, false),
 };
 
 /** By bitmap, Tx first. A queue without a usable context never comes up, which the PF sees as a timeout. */
 function select(hardware: PfHardware, body: Uint8Array, on: boolean): number {
-  const { receiver, transmitter, state } = hardware;
+  const { options, receiver, transmitter, state } = hardware;
   const { vsiId, rxQueues, txQueues } = parseQueueSelect(body);
   const limit = 2 ** MAX_QUEUES;
-  if (vsiId !== state.options.vsiId || (rxQueues | txQueues) === 0) return PARAM;
+  if (vsiId !== options.vsiId || (rxQueues | txQueues) === 0) return PARAM;
   if (rxQueues >= limit || txQueues >= limit) return PARAM;
   for (const queue of transmitter.queues.slice(0, state.queuePairs)) {
     if (((txQueues >>> queue.index) & 1) === 0 || queue.enabled === on) continue;

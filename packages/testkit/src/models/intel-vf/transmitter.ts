@@ -1,0 +1,246 @@
+import type { Clock, Logger } from "@vfmig/core";
+import { txTail } from "@vfmig/iavf";
+import { castKind, type Counters, type Tally } from "./counters.ts";
+import type { Dma } from "./dma.ts";
+import { TAG_TYPE, macNumber, type ReceiveFilters } from "./filters.ts";
+import type { Interrupts } from "./interrupts.ts";
+import type { Registers } from "./registers.ts";
+import { applyChecksums, get16, offloadFits, put16, readTxOffload } from "./tx-offload.ts";
+import { TxPacket } from "./tx-packet.ts";
+import { TxQueue } from "./tx-queue.ts";
+import { cutSegments, segmentable } from "./tx-segments.ts";
+
+/** Descriptors that one queue may take in one turn of the event loop. */
+const BUDGET = 256;
+
+/** Longest frame before tags, and the port's pad size, in bytes without FCS. */
+const MAX_FRAME = 9_724;
+const MIN_WIRE_FRAME = 60;
+
+/** Shortest packet that the hardware takes. */
+const MIN_PACKET = 17;
+
+interface TransmitterParts {
+  readonly registers: Registers;
+  readonly interrupts: Interrupts;
+  readonly dma: Dma;
+  readonly filters: ReceiveFilters;
+  readonly counters: Counters;
+  readonly tally: Tally;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly spoofCheck: boolean;
+  /** The port runs in double VLAN mode: a first tag of any type is a VLAN. */
+  readonly doubleVlan: boolean;
+  /** To the wire; the bytes are not kept. */
+  transmit(frame: Uint8Array): void;
+}
+
+/** From guest descriptors to the wire. Work begins in the turn after a tail write. */
+export class Transmitter {
+  readonly queues: readonly TxQueue[];
+  readonly #parts: TransmitterParts;
+  readonly #packet: TxPacket = new TxPacket();
+  readonly #segment: Uint8Array = new Uint8Array(MAX_FRAME);
+  readonly #wire: Uint8Array = new Uint8Array(MAX_FRAME + 8);
+  #scheduled = false;
+  linkUp = true;
+
+  constructor(queueCount: number, parts: TransmitterParts) {
+    this.#parts = parts;
+    this.queues = Array.from(
+      { length: queueCount },
+      (_, index) => new TxQueue(index, parts.registers, parts.dma),
+    );
+    const kick = { written: () => this.kick() };
+    for (const queue of this.queues) parts.registers.hook(txTail(queue.index), kick);
+  }
+
+  /** Looks at all queues in a later turn of the event loop. */
+  kick(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#parts.clock.soon(() => {
+      this.#scheduled = false;
+      let more = false;
+      for (const queue of this.queues) more = this.#run(queue) || more;
+      if (more) this.kick();
+    });
+  }
+
+  /** Stops every queue and forgets its context. */
+  reset(): void {
+    for (const queue of this.queues) queue.reset();
+  }
+
+  /** Works on one queue; true where its budget ended before its work. */
+  #run(queue: TxQueue): boolean {
+    if (!queue.enabled || !this.#parts.dma.master) return false;
+    let more = true;
+    for (let used = 0; more && used < BUDGET;) {
+      const step = queue.step(this.#packet, MAX_FRAME);
+      if (step === "packet") {
+        used += queue.packetDescriptors;
+        more = this.#send(queue);
+      } else if (step === "idle") {
+        used++;
+        this.#parts.tally.idleDescriptors++;
+      } else {
+        more = false;
+        if (step === "fault") this.#fault(queue);
+        else if (step === "malicious") this.#malicious(queue, queue.offence);
+      }
+    }
+    this.#notify(queue);
+    return more;
+  }
+
+  /** Reads the packet's buffers, sends it and reports it; false where the queue had to stop. */
+  #send(queue: TxQueue): boolean {
+    if (!this.#gather()) {
+      this.#fault(queue);
+      return false;
+    }
+    const offence = this.#check();
+    if (offence !== undefined) {
+      this.#malicious(queue, offence);
+      return false;
+    }
+    this.#emitPacket();
+    if (queue.complete()) return true;
+    this.#fault(queue);
+    return false;
+  }
+
+  #gather(): boolean {
+    const packet = this.#packet;
+    for (let index = 0, at = 0; index < packet.buffers; index++) {
+      const address = packet.addresses[index]!;
+      const size = packet.sizes[index]!;
+      if (!this.#parts.dma.read(address, packet.bytes.subarray(at, at + size))) return false;
+      at += size;
+    }
+    return true;
+  }
+
+  #check(): string | undefined {
+    const packet = this.#packet;
+    const { offload, length } = packet;
+    if (length < MIN_PACKET) return `a packet of ${length} bytes`;
+    readTxOffload(packet.low, packet.high, packet.tunnel, offload);
+    if (!offloadFits(offload, length)) return "header lengths that do not fit the packet";
+    if (!packet.tso) return undefined;
+    if (!segmentable(offload, length, packet.mss, packet.tsoLength, MAX_FRAME)) {
+      return "a segmentation request that does not fit the packet";
+    }
+    return packet.overChained ? "a segment of more than 8 data descriptors" : undefined;
+  }
+
+  #emitPacket(): void {
+    const packet = this.#packet;
+    if (packet.tso) {
+      cutSegments(
+        packet.bytes,
+        packet.length,
+        packet.mss,
+        packet.offload,
+        this.#segment,
+        (length) => this.#emit(this.#segment, length),
+      );
+      return;
+    }
+    applyChecksums(packet.bytes, packet.length, packet.offload);
+    this.#emit(packet.bytes, packet.length);
+  }
+
+  /** One frame: spoof check, tags, pad, wire. */
+  #emit(bytes: Uint8Array, length: number): void {
+    const { counters, filters, tally } = this.#parts;
+    if (this.#parts.spoofCheck && !filters.macs.has(macNumber(bytes, 6))) {
+      tally.spoofed++;
+      counters.txErrors++;
+      return;
+    }
+    if (!this.#mayUseVlan(bytes)) {
+      tally.spoofed++;
+      counters.txErrors++;
+      return;
+    }
+    if (!this.linkUp) {
+      tally.linkDown++;
+      counters.txDiscards++;
+      return;
+    }
+    const size = this.#toWire(bytes, length);
+    const frame = this.#wire.subarray(0, size);
+    counters.sent(size, castKind(frame));
+    tally.transmitted++;
+    this.#parts.transmit(frame);
+  }
+
+  /** The first tag that the frame will have is one that the VSI may send. */
+  #mayUseVlan(bytes: Uint8Array): boolean {
+    const { filters } = this.#parts;
+    if (!filters.checkTxVlans) return true;
+    const { outerTag, tag } = this.#packet;
+    if (outerTag !== -1 && filters.insertOuterType !== 0) {
+      return filters.sends(filters.insertOuterType, outerTag);
+    }
+    if (tag !== -1) return filters.sends(TAG_TYPE.C_VLAN, tag);
+    const type = get16(bytes, 12);
+    return !this.#isVlan(type) || filters.sends(type, get16(bytes, 14));
+  }
+
+  #isVlan(type: number): boolean {
+    if (type === TAG_TYPE.C_VLAN) return true;
+    return this.#parts.doubleVlan && (type === TAG_TYPE.S_VLAN || type === TAG_TYPE.QINQ);
+  }
+
+  #toWire(bytes: Uint8Array, length: number): number {
+    const wire = this.#wire;
+    wire.set(bytes.subarray(0, 12));
+    let at = 12;
+    const outer = this.#parts.filters.insertOuterType;
+    if (this.#packet.outerTag !== -1 && outer !== 0) {
+      at = putTag(wire, at, outer, this.#packet.outerTag);
+    }
+    if (this.#packet.tag !== -1) at = putTag(wire, at, TAG_TYPE.C_VLAN, this.#packet.tag);
+    wire.set(bytes.subarray(12, length), at);
+    const size = at + length - 12;
+    if (size >= MIN_WIRE_FRAME) return size;
+    wire.fill(0, size, MIN_WIRE_FRAME);
+    return MIN_WIRE_FRAME;
+  }
+
+  #notify(queue: TxQueue): void {
+    if (!queue.wrote) return;
+    queue.wrote = false;
+    if (queue.vector === -1 || !queue.causeOpen) return;
+    this.#parts.interrupts.queueEvent(queue.vector, queue.index, queue.itr);
+  }
+
+  #fault(queue: TxQueue): void {
+    queue.disable();
+    this.#parts.counters.txErrors++;
+    this.#parts.logger.warn("transmit queue stops: DMA outside mapped memory", {
+      queue: queue.index,
+    });
+  }
+
+  /** What the hardware calls a malicious driver event: the queue stops until it is set up again. */
+  #malicious(queue: TxQueue, offence: string): void {
+    queue.disable();
+    this.#parts.counters.txErrors++;
+    this.#parts.tally.maliciousEvents++;
+    this.#parts.logger.warn("malicious driver event: transmit queue stops", {
+      queue: queue.index,
+      offence,
+    });
+  }
+}
+
+function putTag(wire: Uint8Array, at: number, type: number, tci: number): number {
+  put16(wire, at, type);
+  put16(wire, at + 2, tci);
+  return at + 4;
+}
