@@ -18,7 +18,7 @@ export default defineConfig({
         test: {
           name: "whole",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/product/**"],
+          exclude: ["**/node_modules/**", "test/product/**", "test/e2e/**"],
           testTimeout: 120_000,
         },
       },
