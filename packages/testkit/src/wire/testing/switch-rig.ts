@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  listenSwitch,
+  type ListeningSwitch,
+  type ListenSwitchOptions,
+  type SwitchEvent,
+} from "../switch/listen-switch.ts";
+import { joinSwitch, type SwitchPortOptions } from "../switch/switch-port.ts";
+import type { CountingPort } from "../packet-port.ts";
+
+/** Collects what happens, one after the other, and waits until there is so much of it. */
+export class Seen<T> {
+  readonly all: T[] = [];
+  #waiting: (() => void) | undefined;
+
+  add(thing: T): void {
+    this.all.push(thing);
+    this.#waiting?.();
+  }
+
+  async until(count: number): Promise<void> {
+    while (this.all.length < count) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
+      await new Promise<undefined>((resolve) => {
+        this.#waiting = () => resolve(undefined);
+      });
+    }
+  }
+}
+
+/** A device at a switch, and the marks of the frames that it got. */
+export interface JoinedDevice {
+  readonly port: CountingPort;
+  readonly got: Seen<number>;
+}
+
+/** A folder, the switches and devices of one test, and their end. */
+export class SwitchRig {
+  readonly folder: string = mkdtempSync(join(tmpdir(), "switch-"));
+  readonly path: string = join(this.folder, "switch");
+  readonly #ports: CountingPort[] = [];
+  readonly #servers: ListeningSwitch[] = [];
+
+  async listen(
+    options: ListenSwitchOptions = {},
+  ): Promise<{ readonly server: ListeningSwitch; readonly events: Seen<SwitchEvent> }> {
+    const events = new Seen<SwitchEvent>();
+    const onEvent = (event: SwitchEvent): void => events.add(event);
+    const server = await listenSwitch(this.path, { onEvent, ...options });
+    this.#servers.push(server);
+    return { server, events };
+  }
+
+  device(options: Partial<SwitchPortOptions> = {}): JoinedDevice {
+    const port = joinSwitch({ path: this.path, ...options });
+    this.#ports.push(port);
+    const got = new Seen<number>();
+    port.attach((frame) => {
+      got.add(frame[14] ?? -1);
+      return "accepted";
+    });
+    return { port, got };
+  }
+
+  async end(): Promise<void> {
+    for (const port of this.#ports) port.close();
+    await Promise.all(this.#servers.map((server) => server[Symbol.asyncDispose]()));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
