@@ -186,13 +186,26 @@ describe("a wire over datagrams to a peer that does not read", () => {
     for (let count = 0; count < frames; count++) port.transmit(frameOf(1));
     const { sent, full } = port.counters;
     expect(full).toBe(frames - sent - 4096);
-    clock.advance(1000);
+    clock.advance(500);
     expect(port.counters.full).toBe(full);
     while (port.counters.sent < frames - full) {
       while (other.take() !== undefined);
       clock.advance(1);
     }
     expect(port.counters.sent).toBe(frames - full);
+  });
+
+  test("drops what nobody has wanted for a second, and no sooner", () => {
+    const { port, clock, other } = slow();
+    for (let value = 0; value < 100; value++) port.transmit(frameOf(value));
+    const { sent } = port.counters;
+    clock.advance(999);
+    expect(port.counters.full).toBe(0);
+    clock.advance(10);
+    expect(port.counters).toMatchObject({ sent, full: 100 - sent });
+    while (other.take() !== undefined);
+    port.transmit(frameOf(200));
+    expect(other.take()?.[0]).toBe(200);
   });
 
   test("forgets what waits when the peer is gone", () => {

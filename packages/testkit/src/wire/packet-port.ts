@@ -13,6 +13,8 @@ const FIFO_FRAMES = 4096;
 /** Turns of the event loop in which a full other end is tried again, before a timer is set, in ms. */
 const EAGER_TURNS = 32;
 const RETRY_MS = 1;
+/** After so long without any frame taken, what waits is dropped: nobody wants it so late. */
+const STALE_MS = 1000;
 
 /** A descriptor whose every read and write is one frame. */
 export interface PacketEnd {
@@ -55,6 +57,8 @@ export class PacketPort implements CountingPort {
   #receive: ((frame: Uint8Array) => FrameVerdict) | undefined;
   #retry: Timer | undefined;
   #tries = 0;
+  /** When the frames that wait began to, or the last one of them went out. */
+  #progressMs = 0;
   #closed = false;
 
   constructor(parts: PacketPortParts, end: PacketEnd) {
@@ -70,6 +74,7 @@ export class PacketPort implements CountingPort {
   transmit(frame: Uint8Array): void {
     if (this.#closed || !this.#fits(frame.length)) return;
     if (this.#fifo.count === 0 && this.#write(frame, 0, frame.length)) return;
+    if (this.#fifo.count === 0) this.#began();
     if (!this.#fifo.push(frame)) this.counters.full++;
     this.#schedule();
   }
@@ -129,12 +134,22 @@ export class PacketPort implements CountingPort {
     const fifo = this.#fifo;
     while (fifo.count > 0) {
       if (!this.#write(fifo.bytes, fifo.headOffset, fifo.headLength)) {
-        this.#schedule();
+        if (this.#parts.clock.now() - this.#progressMs < STALE_MS) {
+          this.#schedule();
+        } else {
+          this.counters.full += fifo.count;
+          fifo.clear();
+        }
         return;
       }
       fifo.shift();
-      this.#tries = 0;
+      this.#began();
     }
+  }
+
+  #began(): void {
+    this.#tries = 0;
+    this.#progressMs = this.#parts.clock.now();
   }
 
   /** Says each kind of failure once; there may be one for every frame. */
