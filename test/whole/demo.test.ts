@@ -44,15 +44,25 @@ describe("vfmig demo", () => {
     const folder = await mkdtemp(join(tmpdir(), "vfmig-demo-"));
     try {
       const file = join(folder, "vf.bin");
-      const words = ["--repeat", "8", "--seed", "5", "--json", "--save-state", file];
+      const words = [
+        "--repeat",
+        "8",
+        "--seed",
+        "5",
+        "--rate",
+        "1500",
+        "--json",
+        "--save-state",
+        file,
+      ];
       const { code, stdout, stderr } = await vfmig("demo", "--config", demo, ...words);
       expect(stderr).toBe("");
       const report = JSON.parse(stdout) as Demo;
       expect(report).toMatchObject({ schemaVersion: 1, moves: 8, driver: { name: "i40e-vf" } });
       expect(report.driver.integrity).toMatch(/^sha512-/);
       expect(report.frames).toMatchObject({ lost: 0, duplicated: 0, reordered: 0, corrupted: 0 });
-      expect(report.frames["toGuest"]).toBeGreaterThan(3000);
-      expect(report.frames["fromGuest"]).toBeGreaterThan(1500);
+      expect(report.frames["toGuest"]).toBeGreaterThan(1500);
+      expect(report.frames["fromGuest"]).toBeGreaterThan(700);
       for (const flow of report.flows) {
         expect(flow.sent).toBe(flow.delivered + flow.duringBlackout + flow.lost);
       }

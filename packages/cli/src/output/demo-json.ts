@@ -28,6 +28,8 @@ export interface DemoJson {
     readonly duplicated: number;
     readonly reordered: number;
     readonly corrupted: number;
+    /** Frames that a device did not take, by reason; `queue-disabled` inside a blackout is no loss. */
+    readonly refused: Readonly<Record<string, number>>;
   };
   readonly migration: {
     readonly stopToRunMs: readonly number[];
@@ -90,6 +92,7 @@ export function demoJson(
       duplicated: total("duplicated"),
       reordered: total("reordered"),
       corrupted: total("corrupted"),
+      refused: report.refusals,
     },
     migration: {
       stopToRunMs: report.moves.map((move) => move.stopToRunMs),

@@ -42,6 +42,7 @@ const report = (flows: readonly FlowReport[]): ScenarioReport => ({
   ],
   flows,
   seconds: 3,
+  refusals: { "no-descriptor": 2 },
   driverStatus: {
     trapped: [
       { region: 0, offset: 0x2000, size: 0x2000 },
@@ -72,6 +73,7 @@ describe("the report of a demo", () => {
     const flows = [flow({ lost: 2, delivered: 95, corrupted: 1 })];
     const text = demoText(demoJson([served], report(flows), { seed: 1, rate: 5000 }));
     expect(text).toContain("FAILED: 2 lost, 0 duplicated, 0 reordered, 1 corrupted.");
+    expect(text).toContain("2 frames found no free buffer");
   });
 
   it("names the driver, what was trapped, the phases and the ring indices", () => {

@@ -108,5 +108,8 @@ function verdict({ frames }: DemoJson): string {
   if (bad === 0) {
     return `${readable(frames.toGuest)} frames to the guest and ${readable(frames.fromGuest)} from it: none lost, duplicated, reordered or corrupted.`;
   }
-  return `FAILED: ${frames.lost} lost, ${frames.duplicated} duplicated, ${frames.reordered} reordered, ${frames.corrupted} corrupted.`;
+  const failed = `FAILED: ${frames.lost} lost, ${frames.duplicated} duplicated, ${frames.reordered} reordered, ${frames.corrupted} corrupted.`;
+  const starved = frames.refused["no-descriptor"] ?? 0;
+  if (starved === 0) return failed;
+  return `${failed}\n${readable(starved)} frames found no free buffer: the guest's driver did not keep up. On a busy machine, try a lower --rate.`;
 }

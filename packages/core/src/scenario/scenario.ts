@@ -79,6 +79,8 @@ export interface ScenarioReport {
   readonly moves: readonly MoveReport[];
   readonly flows: readonly FlowReport[];
   readonly seconds: number;
+  /** Why devices took frames not, and how many: by the wire's words, such as `no-descriptor`. */
+  readonly refusals: Readonly<Record<string, number>>;
   /** What the driver of the first device said of itself while traffic ran. */
   readonly driverStatus: Readonly<Record<string, unknown>>;
 }

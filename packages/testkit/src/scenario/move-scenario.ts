@@ -128,6 +128,7 @@ async function run(context: Context): Promise<ScenarioReport> {
     })),
     flows,
     seconds,
+    refusals: { ...onWire.refusedByVerdict },
     driverStatus,
   };
 }
