@@ -48,9 +48,7 @@ describe("the packed packages, installed into somebody else's npm project", () =
   let project: InstalledProject;
 
   beforeAll(async () => {
-    project = await installProject([
-      { name: "vfmig-plugin-pass-through", source: PASS_THROUGH },
-    ]);
+    project = await installProject([{ name: "vfmig-plugin-pass-through", source: PASS_THROUGH }]);
     await project.write("demo.config.json", JSON.stringify(DEMO));
   }, 600_000);
 
@@ -59,7 +57,14 @@ describe("the packed packages, installed into somebody else's npm project", () =
   it("run traffic through a third party's pass-through plugin that the configuration selects", async () => {
     await project.write("pass.config.mjs", config(`{ package: "vfmig-plugin-pass-through" }`));
     await project.write("vfmig.config.js", `export { default } from "./pass.config.mjs";\n`);
-    const { code, stdout, stderr } = await project.vfmig("demo", "--json", "--repeat", "0");
+    const { code, stdout, stderr } = await project.vfmig(
+      "demo",
+      "--json",
+      "--repeat",
+      "0",
+      "--rate",
+      "2000",
+    );
     expect(stderr).toBe("");
     const printed = JSON.parse(stdout) as Printed;
     expect(printed.driver).toMatchObject({ name: "someones-pass-through", version: "3.2.1" });
@@ -80,7 +85,14 @@ describe("the packed packages, installed into somebody else's npm project", () =
 
   it("move a device with the plugin that the configuration names", async () => {
     await project.write("vfmig.config.js", config(`{ package: "@vfmig/plugin-i40e" }`));
-    const { code, stdout } = await project.vfmig("demo", "--json", "--repeat", "4");
+    const { code, stdout } = await project.vfmig(
+      "demo",
+      "--json",
+      "--repeat",
+      "4",
+      "--rate",
+      "2000",
+    );
     const printed = JSON.parse(stdout) as Printed;
     expect(printed.driver.name).toBe("i40e-vf");
     expect(printed.moves).toBe(4);
@@ -95,12 +107,12 @@ describe("the packed packages, installed into somebody else's npm project", () =
       "vfmig.config.js",
       config(`{ package: "vfmig-plugin-pass-through", integrity: "${integrity}" }`),
     );
-    expect((await project.vfmig("demo", "--json", "--repeat", "0")).code).toBe(0);
+    expect((await project.vfmig("demo", "--json", "--repeat", "0", "--rate", "2000")).code).toBe(0);
     await project.write(
       "node_modules/vfmig-plugin-pass-through/index.js",
       PASS_THROUGH.replace("3.2.1", "3.2.2"),
     );
-    const refused = await project.vfmig("demo", "--json", "--repeat", "0");
+    const refused = await project.vfmig("demo", "--json", "--repeat", "0", "--rate", "2000");
     const { error } = JSON.parse(refused.stdout) as { error: { code: string } };
     expect(error.code).toBe("ERR_VFMIG_PLUGIN_INTEGRITY");
     expect(refused.code).toBe(3);
