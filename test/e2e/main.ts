@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { Artifacts } from "./fetch/artifacts.ts";
 import { CannotFetch } from "./fetch/host-sources.ts";
+import { fetchForGuests, guestStage } from "./guest/stage.ts";
 import { qtestStage } from "./qtest/stage.ts";
 import { Recorder } from "./run/recorder.ts";
 import { count, json, lastLine, table, type StageResult } from "./run/report.ts";
@@ -12,6 +13,7 @@ const STAGES: readonly Stage[] = [
     fetch: async (artifacts) => void (await artifacts.qemu()),
     run: qtestStage,
   },
+  { name: "guest", fetch: fetchForGuests, run: guestStage },
 ];
 
 const HELP = `Whole-system tests: stock QEMU and stock Linux guests on devices that vfmig serves.

@@ -81,6 +81,14 @@ export class Recorder {
     this.#note(`${"FAILED".padEnd(7)} ${"".padStart(6)}    ${name}\n${indent(why)}`);
   }
 
+  /** Records cases that were not tried, because of one that failed before them. */
+  notTried(names: readonly string[], why: string): void {
+    for (const name of names) {
+      this.results.push({ stage: this.#stage, name, outcome: "failed", seconds: 0, why });
+    }
+    if (names.length > 0) this.#note(`FAILED  ${names.length} later cases, ${why}`);
+  }
+
   skipped(name: string, why: string): void {
     this.results.push({ stage: this.#stage, name, outcome: "skipped", seconds: 0, why });
     this.#note(`${"skipped".padEnd(7)} ${"".padStart(6)}    ${name}\n${indent(why)}`);

@@ -1,0 +1,87 @@
+# What the cases of stage "guest" say to the guest's shell. The VF stands in slot 2; its peer is a
+# virtio-net in slot 4, which has a network namespace of its own, held by a process that sleeps.
+
+VF_SLOT=/sys/bus/pci/devices/0000:00:02.0
+PEER_SLOT=/sys/bus/pci/devices/0000:00:04.0
+NO_DAD="net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0"
+
+# Name of the VF's interface; it may change when the driver is loaded again.
+vf() { ls "$VF_SLOT/net" 2>/dev/null; }
+
+# wait_for TENTHS COMMAND...: until the command succeeds.
+wait_for() {
+  tries=$1
+  shift
+  until "$@" >/dev/null 2>&1; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || {
+      echo "waited in vain for: $*"
+      return 1
+    }
+    sleep 0.1
+  done
+}
+
+has_vf() { [ -n "$(vf)" ]; }
+has_carrier() { [ "$(cat "/sys/class/net/$(vf)/carrier" 2>/dev/null)" = 1 ]; }
+reaches_v4() { ping -c 1 -W 1 10.9.0.2; }
+reaches_v6() { ping -6 -c 1 -W 1 fd09::2; }
+
+# pings ARGUMENTS...: none of 20 may be lost.
+pings() {
+  told=$(ping -c 20 -i 0.05 -W 2 "$@" 2>&1)
+  echo "$told" | grep -q ' 0% packet loss' && return 0
+  echo "$told"
+  return 1
+}
+
+peer() { nsenter -t "$PEER" -n "$@"; }
+
+# Gives the peer's interface a namespace and addresses.
+set_peer() {
+  interface=$(ls "$PEER_SLOT"/virtio*/net)
+  unshare -n sleep 100000 &
+  PEER=$!
+  sleep 0.1
+  # Addresses are taken at once; that nobody else has them is known.
+  sysctl -q -w $NO_DAD
+  peer sysctl -q -w $NO_DAD
+  ip link set "$interface" netns "$PEER"
+  peer ip link set "$interface" name peer
+  peer ip link set lo up
+  peer ip link set peer up
+  peer ip addr add 10.9.0.2/24 dev peer
+  peer ip addr add fd09::2/64 dev peer
+}
+
+load_iavf() {
+  for module in $(cat /modules/iavf.order); do
+    lsmod | grep -q "^$module " || insmod "/modules/$module.ko" || return 1
+  done
+  wait_for 100 has_vf
+}
+
+# Brings the VF up with addresses, and waits until frames pass.
+set_vf() {
+  ip link set "$(vf)" up || return 1
+  wait_for 100 has_carrier || return 1
+  ip addr add 10.9.0.1/24 dev "$(vf)" 2>/dev/null
+  ip addr add fd09::1/64 dev "$(vf)" 2>/dev/null
+  wait_for 50 reaches_v4 && wait_for 50 reaches_v6
+}
+
+# set_mtu BYTES: at both ends, the VF's while it is down.
+set_mtu() {
+  peer ip link set peer mtu "$1" && ip link set "$(vf)" down && ip link set "$(vf)" mtu "$1" && set_vf
+}
+
+# Interrupts of the VF's queue vectors so far, a number for each queue.
+queue_interrupts() {
+  awk '/iavf.*TxRx/ { sum = 0; for (n = 2; n <= NF && $n ~ /^[0-9]+$/; n++) sum += $n; print sum }' /proc/interrupts
+}
+
+# What no kernel should say.
+complaints() {
+  dmesg | grep -E 'WARNING:|BUG:|Call Trace|Oops|NETDEV WATCHDOG|tx_timeout|hung|TX driver issue|PF returned error' && return 1
+  return 0
+}

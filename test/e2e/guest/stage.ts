@@ -1,0 +1,96 @@
+import type { Artifacts } from "../fetch/artifacts.ts";
+import type { Kernel, KernelSeries } from "../fetch/kernel.ts";
+import type { StageContext } from "../run/stage.ts";
+import { entry, MODELS, type Model } from "../serve/configurations.ts";
+import { Served } from "../serve/served.ts";
+import { GUEST_CASES } from "./cases.ts";
+import { Guest } from "./guest.ts";
+import { initramfs } from "./initramfs.ts";
+
+const KERNELS: readonly KernelSeries[] = ["6.12", "6.1"];
+const AT_BOOT = ["virtio_pci", "virtio_net", "8021q"];
+const MAC = "02:00:00:00:00:0a";
+const PEER_MAC = "02:00:00:00:00:99";
+/** What the kernel has logged since the case began. */
+const LOG_OF_CASE =
+  'dmesg | tail -60 | awk \'/next-case$/ { text = ""; next } { text = text $0 "\\n" } END { printf "%s", text }\'';
+/** Ends of the cable, in the configuration's folder. */
+const WIRE = { device: "vf.wire", peer: "peer.wire" } as const;
+
+export async function fetchForGuests(artifacts: Artifacts): Promise<void> {
+  await artifacts.qemu();
+  await artifacts.busybox();
+  for (const series of KERNELS) await artifacts.kernel(series);
+}
+
+/** Unmodified Debian guests with iavf, over every kernel and model. */
+export async function guestStage(context: StageContext): Promise<void> {
+  for (const series of KERNELS) {
+    for (const model of MODELS) await runGuest(context, series, model);
+  }
+}
+
+async function runGuest(
+  { artifacts, recorder }: StageContext,
+  series: KernelSeries,
+  model: Model,
+): Promise<void> {
+  const title = (name: string): string => `${series} on ${model.name}: ${name}`;
+  // Cases build on one another, so a chosen one brings those before it.
+  const last = GUEST_CASES.findLastIndex(({ name }) => recorder.wants(title(name)));
+  if (last < 0) return;
+  const wire = { kind: "dgram", local: WIRE.device, remote: WIRE.peer };
+  await using served = await Served.start([entry(model, "vf", { mac: MAC, vsiId: 18, wire })]);
+  const kernel = await artifacts.kernel(series);
+  await using guest = await start(artifacts, kernel, served);
+  for (const [index, { name, vital, run }] of GUEST_CASES.slice(0, last + 1).entries()) {
+    const before = served.child.stderr.length;
+    const passed = await recorder.run(title(name), async (evidence) => {
+      evidence("vfmig serve's stderr", () => served.child.stderr.slice(before));
+      evidence("QEMU's stderr", () => guest.machine.child.stderr);
+      evidence("the guest's console", () => guest.console);
+      try {
+        if (index > 0) await guest.shell.run("echo next-case >/dev/kmsg");
+        await run({ guest, kernel, model, mac: MAC });
+      } catch (error) {
+        const log = await guest.shell.try(LOG_OF_CASE, 5000).catch(String);
+        evidence("the guest's kernel log", () => (typeof log === "string" ? log : log.output));
+        throw error;
+      }
+    });
+    if (passed || !vital) continue;
+    const later = GUEST_CASES.slice(index + 1, last + 1).map((untried) => title(untried.name));
+    recorder.notTried(later, `not tried, since "${name}" failed`);
+    return;
+  }
+}
+
+async function start(artifacts: Artifacts, kernel: Kernel, served: Served): Promise<Guest> {
+  const { socketPath: path } = served.device("vf");
+  const vf = { driver: "vfio-user-pci", id: "vf", addr: "2", socket: { type: "unix", path } };
+  const cable = {
+    type: "dgram",
+    id: "cable",
+    local: { type: "unix", path: `${served.folder}/${WIRE.peer}` },
+    remote: { type: "unix", path: `${served.folder}/${WIRE.device}` },
+  };
+  const peer = { driver: "virtio-net-pci", netdev: "cable", addr: "4", mac: PEER_MAC };
+  return Guest.start(await artifacts.qemu(), {
+    kernel,
+    processors: 2,
+    initramfs: await initramfs({
+      busybox: await artifacts.busybox(),
+      kernel,
+      atBoot: AT_BOOT,
+      onDemand: ["iavf"],
+    }),
+    words: [
+      "-device",
+      JSON.stringify(vf),
+      "-netdev",
+      JSON.stringify(cable),
+      "-device",
+      JSON.stringify(peer),
+    ],
+  });
+}
