@@ -195,6 +195,21 @@ describe("a wire over datagrams to a peer that does not read", () => {
     expect(port.counters.sent).toBe(frames - full);
   });
 
+  test("lets no frame overtake those that wait, though there is room again", () => {
+    const { port, clock, other } = slow();
+    for (let value = 0; value < 20; value++) port.transmit(frameOf(value));
+    const got: number[] = [];
+    const take = (): void => void got.push(other.take()?.[0] ?? -1);
+    take();
+    take();
+    port.transmit(frameOf(20));
+    for (let left = 19; left > 0; left--) {
+      clock.advance(1);
+      take();
+    }
+    expect(got).toEqual(Array.from({ length: 21 }, (_, value) => value));
+  });
+
   test("drops what nobody has wanted for a second, and no sooner", () => {
     const { port, clock, other } = slow();
     for (let value = 0; value < 100; value++) port.transmit(frameOf(value));
