@@ -11,6 +11,7 @@ import {
   RX_DESCRIPTOR_SIZE,
   TX_COMMAND,
   TX_DESCRIPTOR_SIZE,
+  VF_CAP,
   VF_REGISTER,
   VIRTCHNL_OP as OP,
   buildIrqMap,
@@ -32,8 +33,10 @@ import {
 import { must } from "./frames.ts";
 import { TestPort } from "./test-port.ts";
 import { createManualClock, type ManualClock } from "../../../clock/manual-clock.ts";
-import { createI40eVfModel, type I40eVfModel } from "../../i40e-vf/i40e-vf-model.ts";
-import type { I40eVfOptionsInput } from "../../i40e-vf/options.ts";
+import { createE810VfModel } from "../../e810-vf/e810-vf-model.ts";
+import { createI40eVfModel } from "../../i40e-vf/i40e-vf-model.ts";
+import type { VfModel } from "../create-vf-model.ts";
+import type { VfModelOptions } from "../options.ts";
 
 /** A message from the PF, as the driver finds it in its receive ring. */
 export interface PfMessage {
@@ -63,7 +66,13 @@ const RING_STRIDE = 0x8000;
 /** IOVA of the memory's first byte: not 0, so that a missing base shows. */
 export const IOVA = 0x1_4000_0000;
 
-export interface RigOptions extends Partial<I40eVfOptionsInput> {
+/** The models that a test runs on. */
+export const VF_KINDS = ["i40e-vf", "e810-vf"] as const;
+export type VfKind = (typeof VF_KINDS)[number];
+
+export interface RigOptions extends Partial<VfModelOptions> {
+  /** Default: a 700-series VF. */
+  readonly kind?: VfKind;
   readonly logger?: Logger;
 }
 
@@ -73,25 +82,25 @@ export class Rig {
   readonly port: TestPort = new TestPort();
   readonly memory: Uint8Array = new Uint8Array(MEMORY_SIZE);
   readonly data: DataView = new DataView(this.memory.buffer);
-  readonly model: I40eVfModel;
+  readonly model: VfModel;
   readonly device: VfioDevice;
   /** Signals of each MSI-X vector. */
   readonly signals: number[] = [];
   readonly messages: PfMessage[] = [];
   vsiId = 0;
+  /** Write-back format of Rx queues: 1 where the PF knows formats at all, as drivers do. */
+  rxdid = 0;
   readonly #word: Uint8Array = new Uint8Array(4);
   #atqTail = 0;
   #arqNext = 0;
 
   constructor(options: RigOptions = {}) {
-    this.model = createI40eVfModel({
-      name: "vf0",
-      mac: RIG_MAC,
-      vsiId: 7,
-      ...options,
-      port: this.port,
-      clock: this.clock,
-    });
+    const { kind = "i40e-vf", vsiId, ...rest } = options;
+    const context = { name: "vf0", mac: RIG_MAC, port: this.port, clock: this.clock };
+    this.model =
+      kind === "i40e-vf"
+        ? createI40eVfModel({ ...context, ...without(rest), vsiId: vsiId ?? 7 })
+        : createE810VfModel({ ...context, ...rest });
     this.device = this.model.device;
   }
 
@@ -235,6 +244,7 @@ export class Rig {
       this.answer(OP.GET_VF_RESOURCES, buildResourcesRequest(caps)).body,
     );
     this.vsiId = resources.vsiId;
+    this.rxdid = (resources.caps & VF_CAP.RX_FLEX_DESC) === 0 ? 0 : 1;
     return resources;
   }
 
@@ -283,7 +293,7 @@ export class Rig {
             bufferSize,
             maxPacket: 9000,
             crcDisable: 0,
-            rxdid: 0,
+            rxdid: this.rxdid,
             flags: 0,
             base: IOVA + this.rxRing(queue),
             splitPosition: 0,
@@ -396,6 +406,12 @@ export class Rig {
   }
 }
 
+/** The options that an i40e's VF has. */
+function without(options: RigOptions): RigOptions {
+  const { doubleVlan: _doubleVlan, qos: _qos, ...rest } = options;
+  return rest;
+}
+
 /** A register of the mailbox vector: arms it and lets admin queue causes in. */
 export function armMailbox(rig: Rig): void {
   rig.arm(0);
@@ -413,4 +429,23 @@ export function startedRig(
   rig.negotiate();
   rig.startQueues(pairs, length, bufferSize);
   return rig;
+}
+
+/** Makers of rigs with one kind of VF. */
+export interface Rigs {
+  readonly newRig: (options?: RigOptions) => Rig;
+  readonly startedRig: (
+    pairs?: number,
+    options?: RigOptions,
+    length?: number,
+    bufferSize?: number,
+  ) => Rig;
+}
+
+export function rigsOf(kind: VfKind): Rigs {
+  return {
+    newRig: (options) => new Rig({ kind, ...options }),
+    startedRig: (pairs, options, length, bufferSize) =>
+      startedRig(pairs, { kind, ...options }, length, bufferSize),
+  };
 }
