@@ -90,6 +90,8 @@ export interface NativeIo {
   waitReadable(fd: number, timeoutUs: number): boolean;
   /** As {@link NativeIo.waitReadable} for room to write. */
   waitWritable(fd: number, timeoutUs: number): boolean;
+  /** Lets whoever waits for this CPU run first (`sched_yield`); returns at once where nobody does. */
+  yieldCpu(): void;
 
   /** A pair of connected, non-blocking unix stream sockets. */
   socketPair(): [number, number];

@@ -97,6 +97,7 @@ export function createFakeIo(options: FakeIoOptions = {}): FakeIo {
     },
     waitReadable: (fd) => descriptors.get("ppoll", fd).readable(),
     waitWritable: (fd) => descriptors.get("ppoll", fd).writable(),
+    yieldCpu() {},
     ...createFakeSockets(descriptors, names),
     ...createFakeDatagrams(descriptors, names),
     ...createFakeTaps(descriptors),

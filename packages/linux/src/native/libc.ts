@@ -70,6 +70,8 @@ export interface Libc {
   recvmsg(fd: number, message: number, flags: number): number;
   sendmsg(fd: number, message: number, flags: number): number;
   recv(fd: number, at: number, size: number, flags: number): number;
+  send(fd: number, at: number, size: number, flags: number): number;
+  sched_yield(): number;
   sendto(
     fd: number,
     at: number,
@@ -115,6 +117,8 @@ const PROTOTYPES = {
   recvmsg: ["int", "int", "uintptr_t", "int"],
   sendmsg: ["int", "int", "uintptr_t", "int"],
   recv: ["int", "int", "uintptr_t", "size_t", "int"],
+  send: ["int", "int", "uintptr_t", "size_t", "int"],
+  sched_yield: ["int"],
   sendto: ["int", "int", "uintptr_t", "size_t", "int", "uintptr_t", "unsigned int"],
 } as const satisfies Record<string, Prototype>;
 

@@ -124,9 +124,16 @@ export function createMessages(libc: Libc): Pick<NativeIo, "receive" | "send"> {
     checkBufferRange("send", from, offset, length);
     const control = fds.length === 0 ? 0 : putFds(outgoing, fd, fds);
     const base = outgoingAddress(from.buffer) + from.byteOffset + offset;
+    const flags = abi.MSG_DONTWAIT | abi.MSG_NOSIGNAL;
     for (;;) {
-      aim(outgoing, base, length, control);
-      const count = libc.sendmsg(fd, outgoing.address, abi.MSG_DONTWAIT | abi.MSG_NOSIGNAL);
+      let count: number;
+      if (control === 0) {
+        // Without descriptors the kernel need not fetch a header and a vector.
+        count = libc.send(fd, base, length > LONGEST ? LONGEST : length, flags);
+      } else {
+        aim(outgoing, base, length, control);
+        count = libc.sendmsg(fd, outgoing.address, flags);
+      }
       if (count >= 0) return count;
       const errno = libc.errno();
       if (errno === EAGAIN) return -1;

@@ -10,7 +10,9 @@ const { EINTR, EBADF = 9 } = ERRNO;
 const TIMEOUT_AT = 8;
 
 /** Waits in this thread, by `ppoll` since `poll` knows only milliseconds. */
-export function createWaits(libc: Libc): Pick<NativeIo, "waitReadable" | "waitWritable"> {
+export function createWaits(
+  libc: Libc,
+): Pick<NativeIo, "waitReadable" | "waitWritable" | "yieldCpu"> {
   const scratch = createScratch(libc, TIMEOUT_AT + 16);
   const { address, words } = scratch;
   const results = new Int16Array(scratch.bytes.buffer, 0, abi.POLLFD_SIZE / 2);
@@ -48,5 +50,6 @@ export function createWaits(libc: Libc): Pick<NativeIo, "waitReadable" | "waitWr
   return {
     waitReadable: (fd, timeoutUs) => wait(fd, abi.POLLIN, timeoutUs),
     waitWritable: (fd, timeoutUs) => wait(fd, abi.POLLOUT, timeoutUs),
+    yieldCpu: () => void libc.sched_yield(),
   };
 }

@@ -1,10 +1,12 @@
 import { VfmigError } from "@vfmig/core";
 import type { Clock, Timer } from "@vfmig/core";
-import { receiveSoon } from "@vfmig/linux";
+import { AdaptiveReceiver, receiveSoon } from "@vfmig/linux";
 import type { NativeIo, ReceiveBounds, Watch } from "@vfmig/linux";
 import { FrameReader } from "./frame-reader.ts";
 import type { Message } from "./message.ts";
+import { SendBatch } from "./send-batch.ts";
 import { SendQueue } from "./send-queue.ts";
+import type { WaitPolicy } from "./wait-policy.ts";
 
 export interface ConnectionOptions {
   readonly io: NativeIo;
@@ -18,7 +20,9 @@ export interface ConnectionOptions {
   /** Unsent bytes above which {@link Connection.congested} is true. */
   readonly sendLimitBytes: number;
   /** How long to wait for a further message before the event loop runs again. Default: not at all. */
-  readonly wait?: ReceiveBounds | undefined;
+  readonly wait?: WaitPolicy | undefined;
+  /** True while work of this connection needs the event loop, so that waiting would hold it up. */
+  readonly busy?: () => boolean;
   /** Called for each message; fds that it leaves in the message are closed. */
   readonly onMessage: (message: Message) => void;
   /** Called once; `error` undefined where the peer, or this side, simply closed. */
@@ -28,17 +32,23 @@ export interface ConnectionOptions {
 }
 
 /** Messages of one turn of the event loop; then timers and other descriptors have theirs. */
-const TURN_MESSAGES = 64;
+const TURN_MESSAGES = 128;
 /** Longest wait for room to send before a caller that stands still looks for messages again. */
 const SEND_SLICE_US = 500;
 
 type Received = "data" | "nothing" | "ended";
 
-/** Messages over one socket: reads big, sends each message in one call, keeps account of fds. */
+/**
+ * Messages over one socket: reads as many as there are in one call, sends each in one call or, where more
+ * of them wait to be answered, several, and keeps account of fds.
+ */
 export class Connection {
   readonly reader: FrameReader;
   readonly #options: ConnectionOptions;
   readonly #queue: SendQueue;
+  readonly #batch: SendBatch;
+  readonly #adaptive: AdaptiveReceiver | undefined;
+  readonly #bounds: ReceiveBounds | undefined;
   readonly #fds: number[] = [];
   #watch: Watch | undefined;
   #again: Timer | undefined;
@@ -47,6 +57,8 @@ export class Connection {
   #dispatching = false;
   /** The last read left room in the buffer, and no fds ended it early. */
   #tookAll = false;
+  /** The last message was answered while it was handled: its sender may be about to ask again. */
+  #answered = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -54,6 +66,9 @@ export class Connection {
       maxMessageBytes: options.maxMessageBytes,
       maxFds: options.maxFds,
     });
+    const { wait } = options;
+    this.#adaptive = wait === "adaptive" ? new AdaptiveReceiver(options.io) : undefined;
+    this.#bounds = typeof wait === "object" ? wait : undefined;
     this.#queue = new SendQueue({
       io: options.io,
       fd: options.fd,
@@ -62,6 +77,7 @@ export class Connection {
       onFailure: (error) => this.#fail("cannot send", error),
       onDrained: () => options.onDrained?.(),
     });
+    this.#batch = new SendBatch(this.#queue);
   }
 
   get closed(): boolean {
@@ -100,6 +116,12 @@ export class Connection {
 
   /** Sends one message of `length` bytes from the start of `bytes`. The fds stay the caller's. */
   send(bytes: Uint8Array, length: number, fds?: readonly number[]): void {
+    if (this.#dispatching) {
+      this.#answered = true;
+      // More requests stand in the buffer: one call sends the answers of all of them.
+      if (this.#batch.add(bytes, length, fds, this.reader.ready)) return;
+    }
+    this.#batch.flush();
     this.#queue.send(bytes, length, fds);
   }
 
@@ -122,11 +144,13 @@ export class Connection {
 
   /** Ends the connection from this side. */
   close(): void {
+    this.#batch.flush();
     this.#end(undefined);
   }
 
   /** Ends the connection because the peer broke the protocol. */
   protocolError(problem: string): void {
+    this.#batch.flush();
     this.#end(
       new VfmigError(
         "ERR_VFMIG_VFIO_USER_PROTOCOL",
@@ -138,24 +162,39 @@ export class Connection {
 
   /** One turn of the event loop: what there is, within the turn's budget. */
   #turn(): void {
+    this.#adaptive?.turnBegins();
+    this.#takeTurn();
+    this.#adaptive?.turnEnds();
+  }
+
+  #takeTurn(): void {
     let budget = TURN_MESSAGES;
     for (;;) {
       budget -= this.#dispatch(budget);
       if (this.#closed || this.#paused) return;
-      if (budget <= 0) return this.#goOnSoon();
-      // A read that left room took all there was; the watch calls again for what comes later.
-      if (this.#tookAll && this.#options.wait === undefined) {
-        this.#tookAll = false;
+      if (budget <= 0) {
+        // The watch calls again for what is in the socket, but knows nothing of this buffer.
+        if (this.reader.ready) this.#goOnSoon();
         return;
       }
-      if (this.#receive(this.#options.wait) !== "data") return;
+      // A read that left room took all there was; the watch calls again for what comes later.
+      const wait = this.#tookAll;
+      this.#tookAll = false;
+      if (wait && !this.#worthWaiting()) return;
+      if (this.#receive(wait) !== "data") return;
     }
+  }
+
+  /** The peer has its answer, and nothing that only the event loop can bring on is under way. */
+  #worthWaiting(): boolean {
+    if (this.#adaptive === undefined && this.#bounds === undefined) return false;
+    return this.#answered && this.#queue.empty && this.#options.busy?.() !== true;
   }
 
   /** Receives and handles what there is; true if there was anything, or the connection has ended. */
   #receiveAll(): boolean {
     let any = false;
-    while (!this.#closed && this.#receive(undefined) === "data") {
+    while (!this.#closed && this.#receive(false) === "data") {
       any = true;
       this.#dispatch(Infinity);
       if (this.#tookAll) break;
@@ -177,25 +216,23 @@ export class Connection {
           break;
         }
         count += 1;
+        this.#answered = false;
         this.#options.onMessage(this.reader.message);
         if (this.reader.message.fds.length > 0) this.#closeAll(this.reader.message.fds.splice(0));
       }
     } finally {
       this.#dispatching = false;
+      this.#batch.flush();
     }
     return count;
   }
 
-  #receive(wait: ReceiveBounds | undefined): Received {
-    const { io, fd } = this.#options;
+  #receive(wait: boolean): Received {
     const reader = this.reader;
     reader.makeRoom();
     let count: number;
     try {
-      count =
-        wait === undefined
-          ? io.receive(fd, reader.bytes, reader.writeOffset, reader.room, this.#fds)
-          : receiveSoon(io, fd, reader.bytes, reader.writeOffset, reader.room, this.#fds, wait);
+      count = wait ? this.#receiveWaiting() : this.#receiveNow();
     } catch (error) {
       this.#fail("cannot receive", error);
       return "ended";
@@ -208,6 +245,22 @@ export class Connection {
     this.#tookAll = count < reader.room && this.#fds.length === 0;
     reader.commit(count, this.#fds);
     return "data";
+  }
+
+  #receiveNow(): number {
+    const { reader } = this;
+    const { io, fd } = this.#options;
+    return io.receive(fd, reader.bytes, reader.writeOffset, reader.room, this.#fds);
+  }
+
+  #receiveWaiting(): number {
+    const { reader } = this;
+    const { bytes, writeOffset, room } = reader;
+    const { io, fd } = this.#options;
+    if (this.#adaptive !== undefined) {
+      return this.#adaptive.receive(fd, bytes, writeOffset, room, this.#fds);
+    }
+    return receiveSoon(io, fd, bytes, writeOffset, room, this.#fds, this.#bounds);
   }
 
   #goOnSoon(): void {

@@ -104,6 +104,13 @@ export class FrameReader {
     return "message";
   }
 
+  /** Whether {@link FrameReader.next} has more to say than `partial`. */
+  get ready(): boolean {
+    const held = this.#end - this.#start;
+    if (held < HEADER.BYTES) return false;
+    return held >= this.view.getUint32(this.#start + HEADER.MESSAGE_SIZE, true);
+  }
+
   /** Fds that no message has taken, for closing. */
   drainFds(): number[] {
     const left = this.#marks.splice(0).flatMap((mark) => mark.fds);

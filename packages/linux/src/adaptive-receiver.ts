@@ -1,0 +1,127 @@
+import type { NativeIo } from "./native-io.ts";
+
+// All in milliseconds, as performance.now() gives them.
+/** A message that comes within this of the last answer is prompt. A wake-up across CPUs takes 60 us. */
+const PROMPT_MS = 0.15;
+/** Longest wait for one message: beyond it a wake-up by the event loop costs less than it saves. */
+const WAIT_MS = 0.05;
+/** Longest stay in one turn; timers and other descriptors wait for that long. */
+const TURN_MS = 0.5;
+/** A look that takes longer has given the CPU to a process that computes. */
+const SLOW_MS = 0.4;
+
+/** Prompt messages in a row before the first wait, and the most that failures raise it to. */
+const LEAST_STREAK = 4;
+const MOST_STREAK = 4096;
+/** What waits that were rewarded may save up, and what one that was not costs of it. */
+const CREDIT_LIMIT = 64;
+const FAILURE_COST = 8;
+/** Messages without yields after a slow look; doubled each time. */
+const LEAST_PAUSE = 1024;
+const MOST_PAUSE = 262_144;
+/** Yields without a slow one that forget the doubling. */
+const TRUST = 65_536;
+
+/**
+ * Decides whether to wait for a peer's next message, and waits so that it serves both placements:
+ * on two CPUs the message is there before a sleeper could have been woken, and on one the CPU is given to
+ * the peer, which needs it to write the message.
+ *
+ * It waits only while that is rewarded: after a streak of messages that each came promptly after the last
+ * answer, no longer than 50 us for each, and less and less often where nothing comes. A peer that is idle
+ * costs nothing; one that stops costs one wait. Where another process competes for the CPU, a yield is a
+ * gift of a whole time slice; so a slow look ends the yields for a long while.
+ *
+ * One per connection. Its owner frames the turns of the event loop by {@link AdaptiveReceiver.turnBegins}
+ * and {@link AdaptiveReceiver.turnEnds}. Nothing here allocates.
+ */
+export class AdaptiveReceiver {
+  readonly #io: NativeIo;
+  readonly #now: () => number;
+  #turnStart = 0;
+  #answered = -Infinity;
+  #streak = 0;
+  #neededStreak = LEAST_STREAK;
+  #credit = 0;
+  /** Messages until yields are tried again. */
+  #paused = 0;
+  #pause = LEAST_PAUSE;
+  #trust = 0;
+  /** The last reward came at the first look after a yield, as it does where both share a CPU. */
+  #sharesCpu = false;
+
+  /** @param now Milliseconds with a fraction; for tests. */
+  constructor(io: NativeIo, now: () => number = () => performance.now()) {
+    this.#io = io;
+    this.#now = now;
+  }
+
+  /** The event loop says that there is something to read. */
+  turnBegins(): void {
+    this.#turnStart = this.#now();
+    this.#streak = this.#turnStart - this.#answered <= PROMPT_MS ? this.#streak + 1 : 0;
+    if (this.#paused > 0) this.#paused -= 1;
+  }
+
+  /** The owner goes back to the event loop. */
+  turnEnds(): void {
+    this.#answered = this.#now();
+  }
+
+  /** As {@link NativeIo.receive}: what came within the wait, or -1 at once where none is worth while. */
+  receive(fd: number, into: Uint8Array, offset: number, length: number, fds: number[]): number {
+    if (this.#streak < this.#neededStreak) return -1;
+    const yields = this.#paused === 0;
+    // Without yields the peer cannot write while this side looks.
+    if (!yields && this.#sharesCpu) return -1;
+    const start = this.#now();
+    if (start - this.#turnStart > TURN_MS) return -1;
+    let before = start;
+    for (let looks = 1; ; looks += 1) {
+      if (yields) this.#io.yieldCpu();
+      const count = this.#io.receive(fd, into, offset, length, fds);
+      const after = this.#now();
+      const slow = yields && after - before > SLOW_MS;
+      if (slow) this.#pauseYields();
+      if (count >= 0) {
+        if (!slow) this.#rewarded(looks, yields);
+        return count;
+      }
+      if (slow || after - start > WAIT_MS) break;
+      before = after;
+    }
+    this.#failed();
+    return -1;
+  }
+
+  #rewarded(looks: number, yields: boolean): void {
+    this.#streak += 1;
+    if (yields) {
+      this.#sharesCpu = looks === 1;
+      this.#trust += 1;
+      if (this.#trust >= TRUST) this.#pause = LEAST_PAUSE;
+    } else {
+      this.#paused -= 1;
+    }
+    if (this.#credit < CREDIT_LIMIT) {
+      this.#credit += 1;
+    } else if (this.#neededStreak > LEAST_STREAK) {
+      this.#credit = 0;
+      this.#neededStreak /= 2;
+    }
+  }
+
+  #failed(): void {
+    this.#streak = 0;
+    this.#credit -= FAILURE_COST;
+    if (this.#credit >= 0) return;
+    this.#credit = 0;
+    if (this.#neededStreak < MOST_STREAK) this.#neededStreak *= 2;
+  }
+
+  #pauseYields(): void {
+    this.#paused = this.#pause;
+    this.#trust = 0;
+    if (this.#pause < MOST_PAUSE) this.#pause *= 2;
+  }
+}
