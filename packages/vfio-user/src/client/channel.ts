@@ -1,7 +1,6 @@
 import type { Clock, Logger, Timer, VfmigError } from "@vfmig/core";
 import type { NativeIo, ReceiveBounds } from "@vfmig/linux";
 import { commandName } from "../codec/commands.ts";
-import { ERRNO } from "../codec/errno.ts";
 import { FLAG, HEADER, writeHeader } from "../codec/header.ts";
 import { Connection } from "../transport/connection.ts";
 import type { Message } from "../transport/message.ts";
@@ -13,9 +12,11 @@ import {
   timeoutError,
   unansweredError,
 } from "./channel-errors.ts";
-import { MessageIds } from "./message-ids.ts";
+import { MessageIds } from "../exchange/message-ids.ts";
+import { DmaAnswers } from "./dma-answers.ts";
+import type { GuestMappings } from "./guest-mappings.ts";
 import type { Operation } from "./operation.ts";
-import { RequestBuffer } from "./request-buffer.ts";
+import { RequestBuffer } from "../exchange/request-buffer.ts";
 
 export interface ChannelOptions {
   readonly io: NativeIo;
@@ -23,6 +24,8 @@ export interface ChannelOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly maxMessageBytes: number;
+  /** Most data of a DMA message of the server, in bytes. */
+  readonly maxDataTransferSize: number;
   readonly syncTimeoutMs: number;
   readonly callTimeoutMs: number;
   readonly wait: ReceiveBounds | undefined;
@@ -38,6 +41,8 @@ interface Pending {
 
 const MAX_MESSAGE_FDS = 16;
 const SEND_LIMIT = 4_194_304;
+/** How long a caller that stands still looks at one socket before it looks at the other. */
+const TWIN_SLICE_US = 200;
 const SERVER_CLOSED = "the server has closed the connection; its log says why";
 
 /** Requests and replies of a client, matched by id; for callers that await and callers that wait. */
@@ -52,6 +57,9 @@ export class Channel {
   #ended: VfmigError | undefined;
   #closing = false;
   readonly #access = new AccessSlot();
+  readonly #answers: DmaAnswers;
+  #twin: Connection | undefined;
+  #twinAnswers: DmaAnswers | undefined;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -68,7 +76,35 @@ export class Channel {
       onMessage: (message) => this.#onMessage(message),
       onEnd: (error) => closed.resolve(this.#onEnd(error)),
     });
+    this.#answers = new DmaAnswers(this.connection, options.maxDataTransferSize, options.logger);
     this.connection.start();
+  }
+
+  /** Answers the server's DMA messages from there from now on. */
+  answerFrom(mappings: GuestMappings): void {
+    this.#answers.use(mappings);
+    this.#twinAnswers?.use(mappings);
+  }
+
+  /** Takes over the server's second socket, over which its DMA messages come. */
+  attachTwin(fd: number): void {
+    const { io, clock, maxMessageBytes, maxDataTransferSize, logger } = this.#options;
+    const twin = new Connection({
+      io,
+      fd,
+      clock,
+      maxMessageBytes,
+      maxFds: MAX_MESSAGE_FDS,
+      sendLimitBytes: SEND_LIMIT,
+      onMessage: (message) => this.#twinAnswers?.serve(message),
+      onEnd: (error) => {
+        if (error !== undefined) logger.warn(error.message, { code: error.code });
+      },
+    });
+    this.#twin = twin;
+    this.#twinAnswers = new DmaAnswers(twin, maxDataTransferSize, logger);
+    io.setNonBlocking(fd);
+    twin.start();
   }
 
   /** Sends a request; settles with its reply. */
@@ -144,7 +180,9 @@ export class Channel {
   #awaitAccess(): void {
     const { clock, syncTimeoutMs, wait } = this.#options;
     // The usual case: one wait, one reply, and no look at the clock.
-    this.connection.pump(syncTimeoutMs * 1000, wait?.emptyReads ?? 0);
+    if (this.#twin === undefined) {
+      this.connection.pump(syncTimeoutMs * 1000, wait?.emptyReads ?? 0);
+    }
     if (!this.#access.waiting) return;
     const deadline = clock.now() + syncTimeoutMs;
     while (this.#access.waiting) {
@@ -155,8 +193,17 @@ export class Channel {
         this.#access.fail(timeoutError(command, what, syncTimeoutMs));
         return;
       }
-      this.connection.pump(Math.ceil(leftMs * 1000), 0);
+      this.#pump(leftMs, 0);
     }
+  }
+
+  /** The server may need answers on its second socket before it can answer on the first. */
+  #pump(leftMs: number, emptyReads: number): void {
+    const limitUs = Math.ceil(leftMs * 1000);
+    const twin = this.#twin;
+    if (twin === undefined || twin.closed) return this.connection.pump(limitUs, emptyReads);
+    this.connection.pump(Math.min(limitUs, TWIN_SLICE_US), emptyReads);
+    twin.pump(0, 0);
   }
 
   #standStill(command: number, id: number, done: () => boolean): void {
@@ -169,7 +216,7 @@ export class Channel {
         this.#giveUp(id);
         throw timeoutError(command, undefined, syncTimeoutMs);
       }
-      this.connection.pump(Math.ceil(leftMs * 1000), this.#options.wait?.emptyReads ?? 0);
+      this.#pump(leftMs, this.#options.wait?.emptyReads ?? 0);
     }
   }
 
@@ -198,8 +245,7 @@ export class Channel {
 
   #onMessage(message: Message): void {
     if (!message.isReply) {
-      // DMA_READ and DMA_WRITE; guest memory has fds here, so a server has no need of them.
-      this.#refuse(message);
+      this.#answers.serve(message);
       return;
     }
     if (message.id === this.#access.id) {
@@ -231,18 +277,6 @@ export class Channel {
     return operation.read(message);
   }
 
-  #refuse(message: Message): void {
-    this.#options.logger.warn("vfio-user: a command of the server was refused", {
-      command: commandName(message.command),
-    });
-    if (message.noReply) return;
-    const flags = FLAG.TYPE_REPLY | FLAG.ERROR;
-    const reply = new Uint8Array(HEADER.BYTES);
-    const view = new DataView(reply.buffer);
-    writeHeader(view, message.id, message.command, HEADER.BYTES, flags, ERRNO.EOPNOTSUPP);
-    this.connection.send(reply, HEADER.BYTES);
-  }
-
   #mismatch(message: Message, expected: number): void {
     this.connection.protocolError(
       `reply ${message.id} is to ${commandName(message.command)} instead of ${commandName(expected)}`,
@@ -263,6 +297,7 @@ export class Channel {
   }
 
   #onEnd(error: VfmigError | undefined): VfmigError | undefined {
+    this.#twin?.close();
     const reason = error ?? (this.#closing ? undefined : closedError(SERVER_CLOSED));
     this.#ended = reason ?? closedError("this client was closed");
     for (const [id, pending] of this.#pending) {

@@ -164,19 +164,6 @@ describe.each(TEST_IOS)("a vfio-user client $name", (testIo) => {
     all.io.close(fd);
   });
 
-  it("refuses memory that no fd stands for", async () => {
-    await using all = Harness.of(testIo);
-    await using client = await connectVfioUser({ io: all.io, path: all.path });
-    const mapping = { iova: 0n, size: 4096n, read: true, write: true };
-    const remote = { read: async () => {}, write: async () => {} };
-    for (const each of [
-      { ...mapping, remote },
-      { ...mapping, memory: { bytes: new Uint8Array(4096) } },
-    ]) {
-      expect((await failure(client.mapDma(each))).code).toBe("ERR_VFMIG_VFIO_USER_UNSUPPORTED");
-    }
-  });
-
   it("hands over sixty-four vectors in messages that the server can take", async () => {
     await using all = Harness.of(testIo);
     await using client = await connectVfioUser({ io: all.io, path: all.path });

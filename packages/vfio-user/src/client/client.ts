@@ -10,15 +10,19 @@ import type {
 } from "@vfmig/core";
 import { FEATURE, FEATURE_FLAG } from "../codec/device-feature.ts";
 import { HEADER } from "../codec/header.ts";
+import { REGION_IO_FDS, type RegionIoFd } from "../codec/region-io-fds.ts";
+import { WRITE_MULTI, WRITE_MULTI_DATA, type SmallWrite } from "../codec/region-write-multi.ts";
 import type { Capabilities } from "../codec/version.ts";
 import { threadToken } from "../thread-token.ts";
 import { Channel } from "./channel.ts";
 import { accessError, checkedRegion, DeviceView } from "./device-view.ts";
 import { RemoteDmaLogging } from "./dma-logging.ts";
 import { getMigrationFlags, getMigrationState, probeFeature } from "./feature-operations.ts";
+import { GuestMappings } from "./guest-mappings.ts";
 import { discover, exchangeVersions, type Discovered } from "./handshake.ts";
 import { irqOperations } from "./irq-batches.ts";
 import { RemoteMigration } from "./migration.ts";
+import type { UnmapDirty } from "./operations.ts";
 import * as operations from "./operations.ts";
 import { clientSettings, type ClientSettings, type VfioUserClientOptions } from "./options.ts";
 
@@ -40,15 +44,31 @@ export interface VfioUserClient extends AsyncDisposable {
   /** Waits for the reply, also where the synchronous view posts. */
   writeRegion(index: number, offset: number, from: Uint8Array): Promise<void>;
   setIrqs(request: IrqRequest): Promise<void>;
-  /** @throws VfmigError `ERR_VFMIG_VFIO_USER_UNSUPPORTED` for memory that no fd stands for */
-  mapDma(mapping: DmaMapping): Promise<void>;
-  unmapDma(range: IovaRange): Promise<void>;
+  /**
+   * Writes of up to 8 bytes each, in their order: one message where the server takes REGION_WRITE_MULTI,
+   * else one for each.
+   */
+  writeRegions(writes: readonly SmallWrite[]): Promise<void>;
+  /**
+   * What a VMM could watch instead of sending writes; the caller closes the fds.
+   * @throws VfmigError `ERR_VFMIG_VFIO_USER_REMOTE` (EOPNOTSUPP where the device offers none)
+   */
+  regionIoFds(index: number): Promise<readonly RegionIoFd[]>;
+  /**
+   * Memory with an fd is sent with it, unless `sendFd` is false; all other is reached by messages, which
+   * this client answers.
+   */
+  mapDma(mapping: DmaMapping, options?: { readonly sendFd?: boolean }): Promise<void>;
+  /** With `dirty`, merges the pages that the device has written into its bits; its log must run. */
+  unmapDma(range: IovaRange, options?: { readonly dirty?: UnmapDirty }): Promise<void>;
   /** Removes every mapping. */
   unmapAllDma(): Promise<void>;
   reset(): Promise<void>;
   close(): Promise<void>;
 }
 
+/** What this client takes, and so the most that it sends. */
+const MAX_MESSAGE_FDS = 16;
 /** Beyond the bulk data of a message. */
 const STRUCT_BYTES = 8192;
 /** libvfio-user loses the stream on larger requests (one socket buffer of the kernel). */
@@ -95,6 +115,8 @@ function ownCapabilities(settings: ClientSettings): Capabilities {
     maxDmaMaps: 65_535,
     pageSizes: settings.io.pageSize,
     migration: { pageSize: settings.io.pageSize, maxBitmapSize: settings.maxDataTransferSize },
+    ...(settings.writeMultiple ? { writeMultiple: true } : {}),
+    ...(settings.twinSocket ? { twinSocket: { supported: true } } : {}),
     vfmig: { thread: threadToken() },
   };
 }
@@ -147,6 +169,8 @@ class Client implements VfioUserClient {
   readonly #sameThread: boolean;
   readonly #maxData: number;
   readonly #maxFds: number;
+  readonly #writeMultiple: boolean;
+  readonly #mappings: GuestMappings;
 
   constructor(
     settings: ClientSettings,
@@ -162,8 +186,14 @@ class Client implements VfioUserClient {
     this.#channel = channel;
     this.#sameThread = peer.vfmig?.sameThread === true;
     this.#maxData = Math.min(settings.maxDataTransferSize, peer.maxDataTransferSize);
-    this.#maxFds = peer.maxMsgFds;
+    this.#maxFds = Math.min(MAX_MESSAGE_FDS, peer.maxMsgFds);
+    this.#writeMultiple = settings.writeMultiple && peer.writeMultiple === true;
+    // The lowest bit is the smallest page.
+    const pageSize = Math.max(4096, Number(BigInt(peer.pageSizes) & -BigInt(peer.pageSizes)));
+    this.#mappings = new GuestMappings(peer.maxDmaMaps, pageSize);
+    channel.answerFrom(this.#mappings);
     this.closed = channel.closed.then((reason) => {
+      this.#mappings.clear();
       for (const fd of regionFds) settings.io.close(fd);
       return reason;
     });
@@ -178,6 +208,7 @@ class Client implements VfioUserClient {
       posted: found.memory.map((memory) => memory && posts),
       maxData: this.#maxData,
       maxFds: this.#maxFds,
+      mappings: this.#mappings,
       unmapDma: (range) => this.unmapDma(range),
       reset: () => this.reset(),
       close: () => this.close(),
@@ -216,16 +247,46 @@ class Client implements VfioUserClient {
       await this.#channel.call(operation);
   }
 
-  async mapDma(mapping: DmaMapping): Promise<void> {
-    await this.#channel.call(operations.mapDma(mapping));
+  async writeRegions(writes: readonly SmallWrite[]): Promise<void> {
+    for (const { index, offset, data } of writes) {
+      const { write } = checkedRegion(this.info, index, offset, data.length);
+      if (!write || data.length > WRITE_MULTI_DATA) throw accessError(index, "write");
+    }
+    if (!this.#writeMultiple) {
+      for (const { index, offset, data } of writes) await this.writeRegion(index, offset, data);
+      return;
+    }
+    const step = Math.max(1, Math.floor(this.#maxData / WRITE_MULTI.ENTRY_BYTES));
+    for (let at = 0; at < writes.length; at += step) {
+      await this.#channel.call(operations.writeRegions(writes.slice(at, at + step)));
+    }
   }
 
-  async unmapDma(range: IovaRange): Promise<void> {
-    await this.#channel.call(operations.unmapDma(range));
+  async regionIoFds(index: number): Promise<readonly RegionIoFd[]> {
+    const head = await this.#channel.call(operations.getRegionIoFds(index, REGION_IO_FDS.BYTES));
+    if (head.argsz <= REGION_IO_FDS.BYTES || head.argsz > STRUCT_BYTES) return head.entries;
+    return (await this.#channel.call(operations.getRegionIoFds(index, head.argsz))).entries;
+  }
+
+  async mapDma(mapping: DmaMapping, options: { readonly sendFd?: boolean } = {}): Promise<void> {
+    const sendFd = (options.sendFd ?? true) && this.#maxFds > 0;
+    const noted = this.#mappings.add(mapping, sendFd && mapping.memory?.fd !== undefined);
+    try {
+      await this.#channel.call(operations.mapDma(mapping, sendFd));
+    } catch (error) {
+      this.#mappings.undo(noted);
+      throw error;
+    }
+  }
+
+  async unmapDma(range: IovaRange, options: { readonly dirty?: UnmapDirty } = {}): Promise<void> {
+    await this.#channel.call(operations.unmapDma(range, options.dirty));
+    this.#mappings.remove(range);
   }
 
   async unmapAllDma(): Promise<void> {
     await this.#channel.call(operations.unmapDma("all"));
+    this.#mappings.clear();
   }
 
   async reset(): Promise<void> {

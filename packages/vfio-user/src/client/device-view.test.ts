@@ -102,10 +102,28 @@ describe("the synchronous view of a device in another process", () => {
     );
     const iova = { iova: 0x10n, size: 4096n };
     expect(codeOf(() => device.mapDma({ ...iova, read: true, write: true }))).toBe(
-      "ERR_VFMIG_VFIO_USER_REMOTE",
+      "ERR_VFMIG_DMA_MAP",
     );
     device.writeRegion(0, 0, Uint8Array.of(1));
   });
+
+  it.each([{ twinSocket: false }, { twinSocket: true }])(
+    "answers the device's DMA messages while an access stands still, %o",
+    async (options) => {
+      await using client = await connectVfioUser({ io, path, ...options });
+      const { device } = client;
+      const bytes = new Uint8Array(4096);
+      const range = { iova: 0x1000n, size: 4096n };
+      await device.mapDma({ ...range, read: true, write: true, memory: { bytes } });
+      device.writeRegion(0, REGISTER.STORE, u32(0x1008));
+      // Not one turn of this thread's event loop passes in here.
+      for (let i = 0; i < 10_000 && bytes[8] === 0; i += 1) {
+        device.readRegion(0, 16, new Uint8Array(4));
+      }
+      expect(bytes[8]).toBe(0xd0);
+      await device.unmapDma(range);
+    },
+  );
 
   it("fails the access and the waiting calls when the server is killed", async () => {
     const client = await connectVfioUser({ io, path });

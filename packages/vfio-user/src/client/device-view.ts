@@ -12,6 +12,7 @@ import type {
 import { COMMAND } from "../codec/commands.ts";
 import { REGION_ACCESS, writeRegionAccess } from "../codec/region-access.ts";
 import type { Channel } from "./channel.ts";
+import type { GuestMappings } from "./guest-mappings.ts";
 import { irqOperations } from "./irq-batches.ts";
 import { buildRegionWrite, mapDma } from "./operations.ts";
 
@@ -26,6 +27,7 @@ export interface DeviceViewOptions {
   /** Most data in one message, in bytes. */
   readonly maxData: number;
   readonly maxFds: number;
+  readonly mappings: GuestMappings;
   readonly unmapDma: (range: IovaRange) => Promise<void>;
   readonly reset: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -74,7 +76,15 @@ export class DeviceView implements VfioDevice {
   }
 
   mapDma(mapping: DmaMapping): void {
-    this.#channel.callSync(mapDma(mapping));
+    const { mappings, maxFds } = this.#options;
+    const sendFd = maxFds > 0;
+    const noted = mappings.add(mapping, sendFd && mapping.memory?.fd !== undefined);
+    try {
+      this.#channel.callSync(mapDma(mapping, sendFd));
+    } catch (error) {
+      mappings.undo(noted);
+      throw error;
+    }
   }
 
   /** Settles when the server has answered, which may take as long as the device uses the range. */

@@ -12,8 +12,8 @@ import {
   FEATURE_FLAG,
   writeFeatureHead,
 } from "../codec/device-feature.ts";
+import { bitmapBytes } from "../codec/dirty-bitmap.ts";
 import {
-  bitmapBytes,
   LOGGING_REPORT,
   LOGGING_START,
   readGrantedPageSize,
@@ -35,7 +35,7 @@ import {
 import { needPayload, readU64 } from "../codec/wire.ts";
 import type { Message } from "../transport/message.ts";
 import { nothing, type Operation } from "./operation.ts";
-import type { RequestBuffer } from "./request-buffer.ts";
+import type { RequestBuffer } from "../exchange/request-buffer.ts";
 
 const { BYTES } = DEVICE_FEATURE;
 

@@ -25,7 +25,10 @@ const CONFIG_HEADER_BYTES = 64;
 const BAR_OFFSET = 0x10;
 const BARS = 6;
 
-/** Proposes `own` and checks the server's answer. @throws VfmigError `ERR_VFMIG_VFIO_USER_VERSION` */
+/**
+ * Proposes `own` and checks the server's answer. Hands a second socket that came with it to the channel.
+ * @throws VfmigError `ERR_VFMIG_VFIO_USER_VERSION`
+ */
 export async function exchangeVersions(
   channel: Channel,
   own: Capabilities,
@@ -37,8 +40,18 @@ export async function exchangeVersions(
       out.bytes.set(payload, out.at);
       return payload.length;
     },
-    read: (message) => decodeVersion(message.payload().slice()),
+    read(message) {
+      const version = decodeVersion(message.payload().slice());
+      const { twinSocket } = version.capabilities;
+      if (own.twinSocket?.supported !== true || twinSocket?.supported !== true) {
+        return { ...version, twin: undefined };
+      }
+      const [twin] = message.fds.splice(twinSocket.fdIndex ?? 0, 1);
+      if (twin === undefined) throw versionError("the server names a twin socket and sent none");
+      return { ...version, twin };
+    },
   });
+  if (answer.twin !== undefined) channel.attachTwin(answer.twin);
   if (answer.major !== PROTOCOL.major || answer.minor > PROTOCOL.minor) {
     throw versionError(
       `the server answered ${answer.major}.${answer.minor} to 0.${PROTOCOL.minor}`,

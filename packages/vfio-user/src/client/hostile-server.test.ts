@@ -140,9 +140,13 @@ describe("a client of a strange server", () => {
     const connected = await client;
     peer.send(message(0x7777, 9, undefined, 1));
     peer.send(message(0x7778, 11, u64(0, 16)));
+    peer.send(message(0x7779, 9, u64(0, 16)));
     await connected.readRegion(0, 0, new Uint8Array(4));
-    const refused = await peer.reply(0x7778);
-    expect([refused.flags, refused.errno]).toEqual([0x21, 95]);
+    const refused = [await peer.reply(0x7778), await peer.reply(0x7779)];
+    expect(refused.map(({ flags, errno }) => [flags, errno])).toEqual([
+      [0x21, 14],
+      [0x21, 95],
+    ]);
     await connected.close();
     peer.close();
   });

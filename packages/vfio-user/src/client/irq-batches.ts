@@ -8,7 +8,7 @@ const NO_VALUES = new Uint8Array(0);
 /**
  * The messages for one request. A message carries an fd for each of its vectors or for none, and no more
  * than `maxFds`; so events are split into runs.
- * @throws VfmigError `ERR_VFMIG_VFIO_USER_UNSUPPORTED` for an event without fd
+ * @throws VfmigError `ERR_VFMIG_VFIO_USER_UNSUPPORTED` for an event without fd, or a server that takes none
  */
 export function irqOperations(request: IrqRequest, maxFds: number): readonly Operation<void>[] {
   const { index, start, count, action, data } = request;
@@ -17,9 +17,11 @@ export function irqOperations(request: IrqRequest, maxFds: number): readonly Ope
     return [setIrqs({ index, start, count, action, kind: data.kind, values }, [])];
   }
   const operations: Operation<void>[] = [];
-  const limit = Math.max(1, maxFds);
+  if (maxFds === 0 && data.events.some((event) => event !== undefined)) {
+    throw unsupported(request, start, "the server takes no descriptors (max_msg_fds 0)");
+  }
   for (let at = 0; at < count;) {
-    const fds = run(request, at, limit);
+    const fds = run(request, at, maxFds);
     const length = fds.length > 0 ? fds.length : emptyRun(request, at);
     const piece = { index, start: start + at, count: length, action, kind: "event" } as const;
     operations.push(setIrqs({ ...piece, values: NO_VALUES }, fds));
@@ -36,11 +38,7 @@ function run(request: IrqRequest, at: number, limit: number): number[] {
     const event = request.data.events[i];
     if (event === undefined) break;
     if (event.fd === undefined) {
-      throw new VfmigError(
-        "ERR_VFMIG_VFIO_USER_UNSUPPORTED",
-        `vfio-user: the event of vector ${request.start + i} of irq index ${request.index} has no eventfd`,
-        { layer: "vfio-user", details: { index: request.index, vector: request.start + i } },
-      );
+      throw unsupported(request, request.start + i, "its event has no eventfd");
     }
     fds.push(event.fd);
   }
@@ -53,4 +51,12 @@ function emptyRun(request: IrqRequest, at: number): number {
   let end = at;
   while (end < request.count && request.data.events[end] === undefined) end += 1;
   return end - at;
+}
+
+function unsupported({ index }: IrqRequest, vector: number, why: string): VfmigError {
+  return new VfmigError(
+    "ERR_VFMIG_VFIO_USER_UNSUPPORTED",
+    `vfio-user: cannot set vector ${vector} of irq index ${index}: ${why}`,
+    { layer: "vfio-user", details: { index, vector } },
+  );
 }

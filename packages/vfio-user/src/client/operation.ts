@@ -1,5 +1,5 @@
 import type { Message } from "../transport/message.ts";
-import type { RequestBuffer } from "./request-buffer.ts";
+import type { RequestBuffer } from "../exchange/request-buffer.ts";
 
 /** One command with what is particular to it; runs through the channel with or without waiting. */
 export interface Operation<T> {

@@ -2,7 +2,14 @@ import { VfmigError } from "@vfmig/core";
 import type { DmaMapping, IovaRange, IrqInfo } from "@vfmig/core";
 import { COMMAND } from "../codec/commands.ts";
 import { DEVICE_INFO, readDeviceInfo, type DeviceInfoReply } from "../codec/device-info.ts";
-import { describeRange, writeDmaMap, writeDmaUnmap } from "../codec/dma.ts";
+import { bitmapBytes } from "../codec/dirty-bitmap.ts";
+import {
+  describeRange,
+  DMA_UNMAP_BITMAP,
+  writeDmaMap,
+  writeDmaUnmap,
+  type DmaUnmapRequest,
+} from "../codec/dma.ts";
 import { readIrqInfo, writeIrqInfoRequest } from "../codec/irq-info.ts";
 import { REGION_ACCESS, writeRegionAccess } from "../codec/region-access.ts";
 import {
@@ -10,10 +17,17 @@ import {
   writeRegionInfoRequest,
   type RegionInfoReply,
 } from "../codec/region-info.ts";
+import {
+  readRegionIoFds,
+  writeRegionIoFdsRequest,
+  type RegionIoFd,
+} from "../codec/region-io-fds.ts";
+import { WRITE_MULTI, writeWriteMulti, type SmallWrite } from "../codec/region-write-multi.ts";
+import { needPayload } from "../codec/wire.ts";
 import { writeSetIrqs, type SetIrqsRequest } from "../codec/set-irqs.ts";
 import { copyRegionData } from "./access-slot.ts";
 import { nothing, type Operation } from "./operation.ts";
-import type { RequestBuffer } from "./request-buffer.ts";
+import type { RequestBuffer } from "../exchange/request-buffer.ts";
 
 export function getDeviceInfo(): Operation<DeviceInfoReply> {
   return {
@@ -100,33 +114,92 @@ export function writeRegion(index: number, offset: number, from: Uint8Array): Op
   };
 }
 
-/** @throws VfmigError `ERR_VFMIG_VFIO_USER_UNSUPPORTED` for memory that no fd stands for */
-export function mapDma(mapping: DmaMapping): Operation<void> {
-  const { iova, size, read, write, memory, remote } = mapping;
-  if (remote !== undefined || (memory !== undefined && memory.fd === undefined)) {
-    throw new VfmigError(
-      "ERR_VFMIG_VFIO_USER_UNSUPPORTED",
-      `vfio-user: the mapping ${describeRange(mapping)} has no fd, and memory by messages is not spoken yet; use shared, file-backed memory such as a memfd`,
-      { layer: "vfio-user", details: { iova, size } },
-    );
-  }
-  const fdOffset = memory?.fdOffset ?? 0n;
+/** The mapping, with its fd where `sendFd` and there is one; else the server reaches it by messages. */
+export function mapDma(mapping: DmaMapping, sendFd: boolean): Operation<void> {
+  const { iova, size, read, write, memory } = mapping;
+  const fd = sendFd ? memory?.fd : undefined;
+  const fdOffset = fd === undefined ? 0n : (memory?.fdOffset ?? 0n);
   return {
     command: COMMAND.DMA_MAP,
     what: describeRange(mapping),
-    ...(memory?.fd === undefined ? {} : { fds: [memory.fd] }),
+    ...(fd === undefined ? {} : { fds: [fd] }),
     write: (out) => writeDmaMap(out.view, out.at, { iova, size, read, write, fdOffset }),
     read: nothing,
   };
 }
 
-export function unmapDma(range: IovaRange | "all"): Operation<void> {
+/** Dirty pages that an unmap gives back: merged into `bits`, page n of the range at bit n. */
+export interface UnmapDirty {
+  readonly pageSize: number;
+  readonly bits: Uint8Array;
+}
+
+export function unmapDma(range: IovaRange | "all", dirty?: UnmapDirty): Operation<void> {
+  const request = unmapRequest(range, dirty);
   return {
     command: COMMAND.DMA_UNMAP,
     what: range === "all" ? "all mappings" : describeRange(range),
-    write: (out) =>
-      writeDmaUnmap(out.view, out.at, range === "all" ? { all: true } : { all: false, ...range }),
+    write: (out) => writeDmaUnmap(out.view, out.at, request),
+    read({ bytes, at, length }) {
+      if (dirty === undefined || request.all || request.bitmap === undefined) return;
+      const wanted = request.bitmap.bytes;
+      needPayload("reply to VFIO_USER_DMA_UNMAP", length, DMA_UNMAP_BITMAP.BYTES + wanted);
+      const from = at + DMA_UNMAP_BITMAP.DATA;
+      const count = Math.min(wanted, dirty.bits.length);
+      for (let i = 0; i < count; i += 1) {
+        dirty.bits[i] = (dirty.bits[i] ?? 0) | (bytes[from + i] ?? 0);
+      }
+    },
+  };
+}
+
+function unmapRequest(range: IovaRange | "all", dirty: UnmapDirty | undefined): DmaUnmapRequest {
+  if (range === "all") return { all: true };
+  const { iova, size } = range;
+  if (dirty === undefined) return { all: false, iova, size };
+  const { pageSize, bits } = dirty;
+  const pages = (size + BigInt(pageSize) - 1n) / BigInt(pageSize);
+  if (BigInt(bits.length) * 8n < pages) {
+    throw new VfmigError(
+      "ERR_VFMIG_DMA_LOGGING_REQUEST",
+      `vfio-user: a bitmap of ${bits.length} bytes is too short for ${pages} pages`,
+      { layer: "vfio-user", details: { bytes: bits.length, pages } },
+    );
+  }
+  return { all: false, iova, size, bitmap: { pageSize, bytes: bitmapBytes(size, pageSize) } };
+}
+
+/** Several small writes in one message; the server has to take them (`write_multiple`). */
+export function writeRegions(writes: readonly SmallWrite[]): Operation<void> {
+  return {
+    command: COMMAND.REGION_WRITE_MULTI,
+    what: `${writes.length} writes`,
+    write(out) {
+      out.reserve(WRITE_MULTI.BYTES + writes.length * WRITE_MULTI.ENTRY_BYTES);
+      return writeWriteMulti(out.view, out.bytes, out.at, writes);
+    },
     read: nothing,
+  };
+}
+
+/** The io fds of a region; the caller closes those of the reply that it takes. */
+export function getRegionIoFds(
+  index: number,
+  argsz: number,
+): Operation<{ readonly argsz: number; readonly entries: readonly RegionIoFd[] }> {
+  return {
+    command: COMMAND.DEVICE_GET_REGION_IO_FDS,
+    what: `region ${index}`,
+    write: (out) => writeRegionIoFdsRequest(out.view, out.at, index, argsz),
+    read(message) {
+      const { view, at, length, fds } = message;
+      const answer = readRegionIoFds(view, at, length, fds);
+      for (const { fd } of answer.entries) {
+        const place = fds.indexOf(fd);
+        if (place >= 0) fds.splice(place, 1);
+      }
+      return answer;
+    },
   };
 }
 

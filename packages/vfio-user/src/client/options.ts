@@ -1,6 +1,7 @@
 import { silentLogger, systemClock } from "@vfmig/core";
 import type { Clock, Logger } from "@vfmig/core";
 import type { NativeIo, ReceiveBounds } from "@vfmig/linux";
+import { quietLogger } from "../quiet-logger.ts";
 import { within } from "../server/options.ts";
 
 export interface VfioUserClientOptions {
@@ -27,6 +28,13 @@ export interface VfioUserClientOptions {
    * refuse to save such a device; with false every region is reached by messages. Default true.
    */
   readonly regionFds?: boolean;
+  /** Offer REGION_WRITE_MULTI, for {@link VfioUserClient.writeRegions}. Default true. */
+  readonly writeMultiple?: boolean;
+  /**
+   * Ask for a second socket for the server's DMA messages, as libvfio-user offers. They work over the
+   * first one too, so the default is false.
+   */
+  readonly twinSocket?: boolean;
   /** Reads that may find nothing before a waiting call sleeps. Default: sleeps at once. */
   readonly wait?: ReceiveBounds;
 }
@@ -40,6 +48,8 @@ export interface ClientSettings {
   readonly callTimeoutMs: number;
   readonly postedWrites: "memory" | "never";
   readonly regionFds: boolean;
+  readonly writeMultiple: boolean;
+  readonly twinSocket: boolean;
   readonly wait: ReceiveBounds | undefined;
 }
 
@@ -48,10 +58,11 @@ const DAY_MS = 86_400_000;
 
 /** @throws VfmigError `ERR_VFMIG_VFIO_USER_OPTIONS` */
 export function clientSettings(options: VfioUserClientOptions): ClientSettings {
+  const clock = options.clock ?? systemClock;
   return {
     io: options.io,
-    clock: options.clock ?? systemClock,
-    logger: options.logger ?? silentLogger,
+    clock,
+    logger: options.logger === undefined ? silentLogger : quietLogger(options.logger, clock),
     maxDataTransferSize: within(
       "maxDataTransferSize",
       options.maxDataTransferSize,
@@ -63,6 +74,8 @@ export function clientSettings(options: VfioUserClientOptions): ClientSettings {
     callTimeoutMs: within("callTimeoutMs", options.callTimeoutMs, 60_000, 1, DAY_MS),
     postedWrites: options.postedWrites ?? "memory",
     regionFds: options.regionFds ?? true,
+    writeMultiple: options.writeMultiple ?? true,
+    twinSocket: options.twinSocket ?? false,
     wait: options.wait,
   };
 }

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { readFeatureHead, writeFeatureHead, FEATURE_FLAG } from "./device-feature.ts";
 import { readDeviceInfo, writeDeviceInfo } from "./device-info.ts";
 import { readDmaMap, readDmaUnmap, writeDmaMap, writeDmaUnmap } from "./dma.ts";
+import { bitmapBytes } from "./dirty-bitmap.ts";
 import {
-  bitmapBytes,
   readLoggingReport,
   readLoggingStart,
   writeLoggingReport,
@@ -155,7 +155,7 @@ describe("what is written is read back", () => {
           const map = { ...each, fdOffset, read, write };
           expect(readDmaMap(view, AT, writeDmaMap(view, AT, map), 4096)).toEqual(map);
           const unmap = { all: false as const, ...each };
-          expect(readDmaUnmap(view, AT, writeDmaUnmap(view, AT, unmap))).toEqual(unmap);
+          expect(readDmaUnmap(view, AT, writeDmaUnmap(view, AT, unmap), 4096)).toEqual(unmap);
         },
       ),
     );
@@ -238,7 +238,7 @@ describe("what makes no sense is refused", () => {
     "irq information": (view, _bytes, length) => readIrqInfo(view, 0, length),
     interrupts: (view, bytes, length) => readSetIrqs(view, bytes, 0, length, [], 0),
     mappings: (view, _bytes, length) => readDmaMap(view, 0, length, 4096),
-    unmapping: (view, _bytes, length) => readDmaUnmap(view, 0, length),
+    unmapping: (view, _bytes, length) => readDmaUnmap(view, 0, length, 4096),
     features: (view, _bytes, length) => readFeatureHead(view, 0, length),
     "log start": (view, _bytes, length) => readLoggingStart(view, 0, length),
     "log report": (view, _bytes, length) => readLoggingReport(view, 0, length, 1 << 20),

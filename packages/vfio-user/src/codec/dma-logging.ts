@@ -1,7 +1,8 @@
 import type { DmaLoggingStart, IovaRange } from "@vfmig/core";
+import { bitmapBytes, readPageSize } from "./dirty-bitmap.ts";
 import { describeRange } from "./dma.ts";
 import { refusal } from "./errno.ts";
-import { needPayload, readU64, writeU64 } from "./wire.ts";
+import { needPayload, writeU64 } from "./wire.ts";
 
 /** Data of feature DMA_LOGGING_START, in bytes. */
 export const LOGGING_START = {
@@ -17,9 +18,6 @@ export const LOGGING_REPORT = { IOVA: 0, LENGTH: 8, PAGE_SIZE: 16, BITMAP: 24, B
 /** As many ranges as the kernel takes (`LOG_MAX_RANGES`, one page of them). */
 export const MAX_LOGGING_RANGES = 256;
 const LAST_ADDRESS = 0xffff_ffff_ffff_ffffn;
-/** Largest page that anybody tracks (1 GiB), and the smallest (4 KiB, as the kernel has it). */
-const MAX_PAGE = 0x4000_0000;
-const MIN_PAGE = 4096;
 
 export interface DmaLoggingReportRequest {
   readonly range: IovaRange;
@@ -104,26 +102,6 @@ export function readLoggingReport(
     );
   }
   return { range, pageSize, bitmapBytes: bytes };
-}
-
-/** Bytes of a bitmap over `size` bytes of memory: whole 64-bit words. */
-export function bitmapBytes(size: bigint, pageSize: number): number {
-  const pages = (size + BigInt(pageSize) - 1n) / BigInt(pageSize);
-  return Number((pages + 63n) / 64n) * 8;
-}
-
-function readPageSize(view: DataView, at: number): number {
-  const pageSize = readU64(view, at);
-  if (pageSize < MIN_PAGE || pageSize > MAX_PAGE || (pageSize & (pageSize - 1)) !== 0) {
-    throw refusal(
-      "EINVAL",
-      `DMA logging: page size ${pageSize} is no power of two from 4 KiB to 1 GiB`,
-      {
-        pageSize,
-      },
-    );
-  }
-  return pageSize;
 }
 
 function readRange(view: DataView, at: number): IovaRange {

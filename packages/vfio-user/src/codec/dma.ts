@@ -1,11 +1,14 @@
 import type { IovaRange } from "@vfmig/core";
 import { refusal } from "./errno.ts";
-import { exactPayload, needArgsz, needPayload } from "./wire.ts";
+import { bitmapBytes, readPageSize } from "./dirty-bitmap.ts";
+import { exactPayload, needArgsz, needPayload, readU64, writeU64 } from "./wire.ts";
 
 /** `VFIO_USER_DMA_MAP`: offsets in the payload, in bytes. */
 export const DMA_MAP = { ARGSZ: 0, FLAGS: 4, OFFSET: 8, ADDRESS: 16, SIZE: 24, BYTES: 32 } as const;
 /** `VFIO_USER_DMA_UNMAP`: offsets in the payload, in bytes. */
 export const DMA_UNMAP = { ARGSZ: 0, FLAGS: 4, ADDRESS: 8, SIZE: 16, BYTES: 24 } as const;
+/** `struct vfio_bitmap` behind an unmap that asks for dirty pages: offsets in the payload, in bytes. */
+export const DMA_UNMAP_BITMAP = { PAGE_SIZE: 24, SIZE: 32, DATA: 40, BYTES: 40 } as const;
 
 const MAP_FLAG = { READ: 1, WRITE: 2 } as const;
 const UNMAP_FLAG = { DIRTY_BITMAP: 1, ALL: 2 } as const;
@@ -18,7 +21,19 @@ export interface DmaMapRequest extends IovaRange {
   readonly fdOffset: bigint;
 }
 
-export type DmaUnmapRequest = { readonly all: true } | ({ readonly all: false } & IovaRange);
+/** What dirty pages an unmap wants back. */
+export interface UnmapBitmap {
+  readonly pageSize: number;
+  /** Bytes: whole 64-bit words, one bit a page. */
+  readonly bytes: number;
+}
+
+export type DmaUnmapRequest =
+  | { readonly all: true }
+  | ({ readonly all: false; readonly bitmap?: UnmapBitmap | undefined } & IovaRange);
+
+/** A range that is to go, and what is wanted back of it. */
+export type DmaUnmapRange = Extract<DmaUnmapRequest, { readonly all: false }>;
 
 export function writeDmaMap(view: DataView, at: number, request: DmaMapRequest): number {
   const flags = (request.read ? MAP_FLAG.READ : 0) | (request.write ? MAP_FLAG.WRITE : 0);
@@ -70,37 +85,76 @@ export function readDmaMap(
   return request;
 }
 
+/** Writes a request, or the fixed part of its reply; the bits of a reply follow at `DATA`. */
 export function writeDmaUnmap(view: DataView, at: number, request: DmaUnmapRequest): number {
-  view.setUint32(at + DMA_UNMAP.ARGSZ, DMA_UNMAP.BYTES, true);
-  view.setUint32(at + DMA_UNMAP.FLAGS, request.all ? UNMAP_FLAG.ALL : 0, true);
+  const bitmap = request.all ? undefined : request.bitmap;
+  const flags = request.all ? UNMAP_FLAG.ALL : bitmap === undefined ? 0 : UNMAP_FLAG.DIRTY_BITMAP;
+  const whole = bitmap === undefined ? DMA_UNMAP.BYTES : DMA_UNMAP_BITMAP.BYTES + bitmap.bytes;
+  view.setUint32(at + DMA_UNMAP.ARGSZ, whole, true);
+  view.setUint32(at + DMA_UNMAP.FLAGS, flags, true);
   view.setBigUint64(at + DMA_UNMAP.ADDRESS, request.all ? 0n : request.iova, true);
   view.setBigUint64(at + DMA_UNMAP.SIZE, request.all ? 0n : request.size, true);
-  return DMA_UNMAP.BYTES;
+  if (bitmap === undefined) return DMA_UNMAP.BYTES;
+  writeU64(view, at + DMA_UNMAP_BITMAP.PAGE_SIZE, bitmap.pageSize);
+  writeU64(view, at + DMA_UNMAP_BITMAP.SIZE, bitmap.bytes);
+  return DMA_UNMAP_BITMAP.BYTES;
 }
 
-/** @throws VfmigError `ERR_VFMIG_VFIO_USER_REQUEST` */
-export function readDmaUnmap(view: DataView, at: number, length: number): DmaUnmapRequest {
+/**
+ * Reads a request; `bitmapLimit` is the largest bitmap that may be asked for, in bytes.
+ * @throws VfmigError `ERR_VFMIG_VFIO_USER_REQUEST`
+ */
+export function readDmaUnmap(
+  view: DataView,
+  at: number,
+  length: number,
+  bitmapLimit: number,
+): DmaUnmapRequest {
   needPayload("VFIO_USER_DMA_UNMAP", length, DMA_UNMAP.BYTES);
-  needArgsz("VFIO_USER_DMA_UNMAP", view.getUint32(at + DMA_UNMAP.ARGSZ, true), DMA_UNMAP.BYTES);
+  const argsz = view.getUint32(at + DMA_UNMAP.ARGSZ, true);
+  needArgsz("VFIO_USER_DMA_UNMAP", argsz, DMA_UNMAP.BYTES);
   const flags = view.getUint32(at + DMA_UNMAP.FLAGS, true);
   const range: IovaRange = {
     iova: view.getBigUint64(at + DMA_UNMAP.ADDRESS, true),
     size: view.getBigUint64(at + DMA_UNMAP.SIZE, true),
   };
-  if ((flags & UNMAP_FLAG.DIRTY_BITMAP) !== 0) {
-    throw refusal("EOPNOTSUPP", "DMA_UNMAP: dirty pages are given by DMA_LOGGING_REPORT only", {
-      flags,
-    });
-  }
   if (flags === UNMAP_FLAG.ALL) {
     if (range.iova === 0n && range.size === 0n) return { all: true };
     throw refusal("EINVAL", "DMA_UNMAP of all ranges needs address 0 and size 0", { ...range });
   }
-  if (flags !== 0) {
-    throw refusal("EINVAL", `DMA_UNMAP: flags 0x${flags.toString(16)} are unknown`, { flags });
+  if (flags !== 0 && flags !== UNMAP_FLAG.DIRTY_BITMAP) {
+    throw refusal(
+      "EINVAL",
+      `DMA_UNMAP: flags 0x${flags.toString(16)} are neither 1 (dirty pages) nor 2 (all)`,
+      { flags },
+    );
   }
   checkRange("DMA_UNMAP", range);
-  return { all: false, ...range };
+  if (flags === 0) return { all: false, ...range };
+  const bitmap = readUnmapBitmap(view, at, length, range, bitmapLimit);
+  needArgsz("VFIO_USER_DMA_UNMAP with dirty pages", argsz, DMA_UNMAP_BITMAP.BYTES + bitmap.bytes);
+  return { all: false, ...range, bitmap };
+}
+
+function readUnmapBitmap(
+  view: DataView,
+  at: number,
+  length: number,
+  range: IovaRange,
+  limit: number,
+): UnmapBitmap {
+  needPayload("VFIO_USER_DMA_UNMAP with dirty pages", length, DMA_UNMAP_BITMAP.BYTES);
+  const pageSize = readPageSize(view, at + DMA_UNMAP_BITMAP.PAGE_SIZE);
+  const bytes = bitmapBytes(range.size, pageSize);
+  const offered = readU64(view, at + DMA_UNMAP_BITMAP.SIZE);
+  if (bytes > limit || offered < bytes) {
+    throw refusal(
+      "EINVAL",
+      `DMA_UNMAP of ${describeRange(range)} needs a bitmap of ${bytes} bytes; ${offered} were offered, and the limit is ${limit}`,
+      { bytes, offered, limit },
+    );
+  }
+  return { pageSize, bytes };
 }
 
 function checkRange(what: string, range: IovaRange): void {

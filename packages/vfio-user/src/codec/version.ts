@@ -16,6 +16,13 @@ export interface Capabilities {
   readonly maxDmaMaps: number;
   readonly pageSizes: number;
   readonly migration?: { readonly pageSize: number; readonly maxBitmapSize: number } | undefined;
+  /** The side takes REGION_WRITE_MULTI; both must say so. */
+  readonly writeMultiple?: boolean | undefined;
+  /**
+   * A second socket for DMA messages: whether a client can have one, and with which fd of the reply the
+   * server gave it.
+   */
+  readonly twinSocket?: { readonly supported: boolean; readonly fdIndex?: number } | undefined;
   /** Present where the peer is vfmig too: a client's thread, or a server's word on it. */
   readonly vfmig?: { readonly thread?: string; readonly sameThread?: boolean } | undefined;
 }
@@ -49,6 +56,11 @@ export function capabilitiesJson(capabilities: Capabilities, only?: ReadonlySet<
     migration: capabilities.migration && {
       pgsize: capabilities.migration.pageSize,
       max_bitmap_size: capabilities.migration.maxBitmapSize,
+    },
+    write_multiple: capabilities.writeMultiple,
+    twin_socket: capabilities.twinSocket && {
+      supported: capabilities.twinSocket.supported,
+      fd_index: capabilities.twinSocket.fdIndex,
     },
     vfmig: capabilities.vfmig && {
       thread: capabilities.vfmig.thread,
@@ -106,6 +118,8 @@ function readCapabilities(raw: Readonly<Record<string, unknown>>): Capabilities 
     maxDmaMaps: integer(raw, "max_dma_maps", fallback.maxDmaMaps, 0, 0xffff_ffff),
     pageSizes: integer(raw, "pgsizes", fallback.pageSizes, 1, Number.MAX_SAFE_INTEGER),
     migration: migration === undefined ? undefined : readMigration(migration),
+    writeMultiple: boolean(raw, "write_multiple"),
+    twinSocket: raw["twin_socket"] === undefined ? undefined : readTwinSocket(raw["twin_socket"]),
     vfmig: vfmig === undefined ? undefined : readOwn(objectOf(vfmig, "vfmig")),
   };
 }
@@ -116,6 +130,13 @@ function readMigration(value: unknown): NonNullable<Capabilities["migration"]> {
     pageSize: integer(raw, "pgsize", 4096, 1, Number.MAX_SAFE_INTEGER),
     maxBitmapSize: integer(raw, "max_bitmap_size", 268_435_456, 0, Number.MAX_SAFE_INTEGER),
   };
+}
+
+function readTwinSocket(value: unknown): NonNullable<Capabilities["twinSocket"]> {
+  const raw = objectOf(value, "twin_socket");
+  const supported = boolean(raw, "supported") ?? false;
+  if (raw["fd_index"] === undefined) return { supported };
+  return { supported, fdIndex: integer(raw, "fd_index", 0, 0, 1023) };
 }
 
 function readOwn(raw: Readonly<Record<string, unknown>>): NonNullable<Capabilities["vfmig"]> {
@@ -158,6 +179,12 @@ function integer(
     return value;
   }
   throw versionError(`capability ${name} is no integer from ${least} to ${most}`);
+}
+
+function boolean(raw: Readonly<Record<string, unknown>>, name: string): boolean | undefined {
+  const value = raw[name];
+  if (value === undefined || typeof value === "boolean") return value;
+  throw versionError(`capability ${name} is neither true nor false`);
 }
 
 /** The error of a failed negotiation; a server answers it with EINVAL. */

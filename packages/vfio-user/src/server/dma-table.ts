@@ -1,27 +1,36 @@
-import type { IovaRange, VfioDevice } from "@vfmig/core";
-import type { MappedMemory, NativeIo } from "@vfmig/linux";
+import type { IovaRange, SharedMemory, VfioDevice } from "@vfmig/core";
+import type { MappedMemory } from "@vfmig/linux";
 import { describeRange, type DmaMapRequest } from "../codec/dma.ts";
 import { refusal } from "../codec/errno.ts";
+import { ClientMemory, type ClientMemoryOptions } from "./client-memory.ts";
+import type { MemoryFiles } from "./memory-files.ts";
 
 interface Entry extends IovaRange {
   readonly memory: MappedMemory | undefined;
+  readonly remote: ClientMemory | undefined;
 }
 
-/** Files are mapped into this process: 128 TiB of addresses is all that there is (x86-64). */
-const LARGEST_MAPPING = 0x7fff_ffff_f000n;
+/** Told of an address that the device uses; true where it need not be told again. */
+export type OnUse = (memory: MappedMemory, offset: number, iova: number) => boolean;
+
+export interface DmaTableOptions {
+  readonly device: VfioDevice;
+  readonly files: MemoryFiles;
+  /** Most mappings at one time. */
+  readonly limit: () => number;
+  /** How memory without fd is reached. */
+  readonly remote: ClientMemoryOptions;
+  readonly onUse: OnUse;
+}
 
 /** The mappings that one client has made, and the memory behind them. */
 export class DmaTable {
-  readonly #io: NativeIo;
-  readonly #device: VfioDevice;
-  readonly #limit: number;
+  readonly #options: DmaTableOptions;
   /** Sorted by iova, without overlap. */
   readonly #entries: Entry[] = [];
 
-  constructor(io: NativeIo, device: VfioDevice, limit: number) {
-    this.#io = io;
-    this.#device = device;
-    this.#limit = limit;
+  constructor(options: DmaTableOptions) {
+    this.#options = options;
   }
 
   get size(): number {
@@ -29,18 +38,23 @@ export class DmaTable {
   }
 
   /**
-   * Maps `fd` once into this process and gives the mapping to the device. `fd` stays the caller's.
+   * Gives a mapping to the device: the memory of the file, or, without fd, what messages reach. `fd` stays
+   * the caller's.
    * @throws VfmigError `ERR_VFMIG_VFIO_USER_REQUEST` (EEXIST overlap, ENOSPC too many, EINVAL file)
    */
   map(request: DmaMapRequest, fd: number | undefined): void | Promise<void> {
+    const { iova, size, read, write, fdOffset } = request;
     const place = this.#place(request);
-    const memory = fd === undefined ? undefined : this.#mapFile(request, fd);
-    const entry: Entry = { iova: request.iova, size: request.size, memory };
+    const { files, device } = this.#options;
+    const memory = fd === undefined ? undefined : files.open(fd, fdOffset, size, write);
+    const remote =
+      memory === undefined ? new ClientMemory(this.#options.remote, request, request) : undefined;
+    const entry: Entry = { iova, size, memory, remote };
     this.#entries.splice(place, 0, entry);
-    const { iova, size, read, write } = request;
+    const shared = memory && this.#watched(memory, Number(iova));
     // A device that maps at once is answered at once, so that a doorbell right behind finds the mapping.
     try {
-      const done = this.#device.mapDma({ iova, size, read, write, memory });
+      const done = device.mapDma({ iova, size, read, write, memory: shared, remote });
       return done?.catch((error: unknown) => this.#refused(entry, error));
     } catch (error) {
       this.#refused(entry, error);
@@ -66,7 +80,8 @@ export class DmaTable {
     const failures: unknown[] = [];
     for (const entry of this.#entries.toReversed()) {
       try {
-        await this.#remove(entry);
+        const done = this.#remove(entry);
+        if (done !== undefined) await done;
       } catch (error) {
         failures.push(error);
       }
@@ -76,21 +91,35 @@ export class DmaTable {
 
   /** Lets go of all memory where the device did not settle; its views are detached, not dangling. */
   forget(): void {
-    for (const entry of this.#entries.splice(0)) entry.memory?.[Symbol.dispose]();
+    for (const entry of this.#entries.splice(0)) letGo(entry);
+  }
+
+  /** Memory that tells of its use. */
+  #watched(memory: MappedMemory, iova: number): SharedMemory {
+    const { onUse } = this.#options;
+    return {
+      get bytes() {
+        return memory.bytes;
+      },
+      fd: memory.fd,
+      fdOffset: memory.fdOffset,
+      address: memory.address,
+      onUse: (at) => onUse(memory, at - iova, at),
+    };
   }
 
   /** A device that refuses keeps its mapping, and so do we. */
   #remove(entry: Entry): void | Promise<void> {
-    const done = this.#device.unmapDma({ iova: entry.iova, size: entry.size });
+    const done = this.#options.device.unmapDma({ iova: entry.iova, size: entry.size });
     if (done !== undefined) return done.then(() => this.#drop(entry));
     this.#drop(entry);
   }
 
   #drop(entry: Entry): void {
-    const at = this.#entries.indexOf(entry);
-    if (at < 0) return;
+    const at = this.#search(entry.iova);
+    if (this.#entries[at] !== entry) return;
     this.#entries.splice(at, 1);
-    entry.memory?.[Symbol.dispose]();
+    letGo(entry);
   }
 
   #refused(entry: Entry, error: unknown): never {
@@ -127,30 +156,17 @@ export class DmaTable {
         { ...range },
       );
     }
-    if (this.#entries.length >= this.#limit) {
-      throw refusal("ENOSPC", `DMA_MAP: ${this.#limit} mappings exist, and no more are allowed`, {
-        limit: this.#limit,
+    const limit = this.#options.limit();
+    if (this.#entries.length >= limit) {
+      throw refusal("ENOSPC", `DMA_MAP: ${limit} mappings exist, and no more are allowed`, {
+        limit,
       });
     }
     return place;
   }
+}
 
-  #mapFile(request: DmaMapRequest, fd: number): MappedMemory {
-    const { kind, size } = this.#io.status(fd);
-    const end = request.fdOffset + request.size;
-    if (kind !== "file" && kind !== "memfd" && kind !== "device") {
-      throw refusal("EINVAL", `DMA_MAP: memory cannot be a ${kind}`, { kind });
-    }
-    if (request.size > LARGEST_MAPPING || (kind !== "device" && end > size)) {
-      throw refusal(
-        "EINVAL",
-        `DMA_MAP: bytes up to ${end} of a ${kind} that has ${size}; enlarge the file first`,
-        { end, size },
-      );
-    }
-    return this.#io.mmap(fd, Number(request.size), {
-      offset: request.fdOffset,
-      write: request.write,
-    });
-  }
+function letGo({ memory, remote }: Entry): void {
+  memory?.[Symbol.dispose]();
+  remote?.unmap();
 }

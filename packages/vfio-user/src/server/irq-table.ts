@@ -1,5 +1,5 @@
-import type { IrqEvent, VfioDevice } from "@vfmig/core";
-import type { NativeIo } from "@vfmig/linux";
+import type { IrqEvent, Logger, VfioDevice } from "@vfmig/core";
+import type { NativeIo, Watch } from "@vfmig/linux";
 import { refusal } from "../codec/errno.ts";
 import type { IrqAction, SetIrqsRequest } from "../codec/set-irqs.ts";
 
@@ -7,6 +7,7 @@ import type { IrqAction, SetIrqsRequest } from "../codec/set-irqs.ts";
 class FdIrqEvent implements IrqEvent {
   readonly fd: number;
   readonly #io: NativeIo;
+  #watch: Watch | undefined;
 
   constructor(io: NativeIo, fd: number) {
     this.#io = io;
@@ -21,7 +22,15 @@ class FdIrqEvent implements IrqEvent {
     }
   }
 
+  /** Calls `onSignal` when the client signals the event. */
+  listen(onSignal: () => void): void {
+    this.#watch = this.#io.watch(this.fd, () => {
+      if (this.#io.drainEventfd(this.fd) > 0) onSignal();
+    });
+  }
+
   close(): void {
+    this.#watch?.[Symbol.dispose]();
     this.#io.close(this.fd);
   }
 }
@@ -32,11 +41,13 @@ type Slots = Map<number, FdIrqEvent>;
 export class IrqTable {
   readonly #io: NativeIo;
   readonly #device: VfioDevice;
+  readonly #logger: Logger;
   readonly #slots = new Map<string, Slots>();
 
-  constructor(io: NativeIo, device: VfioDevice) {
+  constructor(io: NativeIo, device: VfioDevice, logger: Logger) {
     this.#io = io;
     this.#device = device;
+    this.#logger = logger;
   }
 
   /** Number of open events. */
@@ -116,6 +127,21 @@ export class IrqTable {
       const event = events[i];
       if (event === undefined) slots.delete(start + i);
       else slots.set(start + i, event);
+      if (action === "unmask") event?.listen(() => this.#unmask(index, start + i));
+    }
+  }
+
+  /**
+   * The client has signalled an event for unmasking. A kernel takes such signals itself, before they are
+   * seen here; for all other devices they become a request.
+   */
+  #unmask(index: number, vector: number): void {
+    try {
+      const data = { kind: "none" } as const;
+      this.#device.setIrqs({ index, start: vector, count: 1, action: "unmask", data });
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.#logger.warn(`vfio-user: cannot unmask vector ${vector} of irq index ${index}: ${text}`);
     }
   }
 

@@ -19,6 +19,15 @@ export interface Negotiated {
   /** Most data in a reply to this client. */
   readonly replyLimit: number;
   readonly bitmapLimit: number;
+  /** Most data of a DMA message, in bytes. */
+  readonly dmaLimit: number;
+  readonly maxDmaMaps: number;
+  /** Both sides take REGION_WRITE_MULTI. */
+  readonly writeMultiple: boolean;
+  /** DMA messages go over a second socket. */
+  readonly twinSocket: boolean;
+  /** The client is of a kind that answers DMA messages as the specification has them, or nearly. */
+  readonly takesDmaMessages: boolean;
 }
 
 /**
@@ -36,11 +45,23 @@ export function negotiate(
   }
   const client = proposal.capabilities;
   const { maxDataTransferSize, maxBitmapSize } = settings;
+  if ((BigInt(client.pageSizes) & BigInt(settings.io.pageSize)) === 0n) {
+    throw versionError(
+      `the client maps in pages of ${client.pageSizes}, this server in pages of ${settings.io.pageSize}`,
+    );
+  }
+  const dataLimit = Math.min(maxDataTransferSize, client.maxDataTransferSize);
   return {
     negotiated: {
       client,
-      replyLimit: Math.min(maxDataTransferSize, client.maxDataTransferSize),
+      replyLimit: dataLimit,
       bitmapLimit: Math.min(maxBitmapSize, client.migration?.maxBitmapSize ?? maxBitmapSize),
+      dmaLimit: dataLimit,
+      maxDmaMaps: Math.min(settings.maxDmaMaps, client.maxDmaMaps),
+      writeMultiple: settings.writeMultiple && client.writeMultiple === true,
+      twinSocket: wantsTwin(proposal, settings),
+      // The Rust crate of cloud-hypervisor names neither, and takes a command for a reply.
+      takesDmaMessages: proposal.named.has("pgsizes") || proposal.named.has("max_dma_maps"),
     },
     reply: encodeVersion(
       PROTOCOL.major,
@@ -50,12 +71,22 @@ export function negotiate(
   };
 }
 
+function wantsTwin({ capabilities }: VersionMessage, settings: ServerSettings): boolean {
+  // Without room for an fd in a reply there is no way to hand it over.
+  return (
+    settings.twinSocket && capabilities.twinSocket?.supported === true && capabilities.maxMsgFds > 0
+  );
+}
+
 function answerJson(proposal: VersionMessage, settings: ServerSettings): string {
   const own: Capabilities = {
     maxMsgFds: MAX_MESSAGE_FDS,
     maxDataTransferSize: settings.maxDataTransferSize,
-    maxDmaMaps: settings.maxDmaMaps,
+    maxDmaMaps: Math.min(settings.maxDmaMaps, proposal.capabilities.maxDmaMaps),
     pageSizes: settings.io.pageSize,
+    writeMultiple:
+      settings.writeMultiple && proposal.capabilities.writeMultiple === true ? true : undefined,
+    twinSocket: wantsTwin(proposal, settings) ? { supported: true, fdIndex: 0 } : undefined,
     migration: settings.device.migration && {
       pageSize: settings.io.pageSize,
       maxBitmapSize: settings.maxBitmapSize,

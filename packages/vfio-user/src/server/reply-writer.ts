@@ -1,6 +1,7 @@
 import { FLAG, HEADER, writeHeader } from "../codec/header.ts";
 import { REGION_ACCESS } from "../codec/region-access.ts";
 import type { Connection } from "../transport/connection.ts";
+import type { Tracer } from "../trace/tracer.ts";
 import type { Message } from "../transport/message.ts";
 
 /** What a reply needs of its request. */
@@ -28,8 +29,10 @@ export class ReplyWriter {
   readonly at: number = HEADER.BYTES;
   #small: Uint8Array[] = [];
   #connection: Connection | undefined;
+  readonly #tracer: Tracer | undefined;
 
-  constructor() {
+  constructor(tracer?: Tracer) {
+    this.#tracer = tracer;
     this.#allocate(INITIAL_BYTES);
   }
 
@@ -57,6 +60,10 @@ export class ReplyWriter {
     if (ticket.noReply) return;
     const size = HEADER.BYTES + payloadBytes;
     writeHeader(this.view, ticket.id, ticket.command, size, FLAG.TYPE_REPLY, 0);
+    if (this.#tracer !== undefined) {
+      const payload = this.bytes.subarray(HEADER.BYTES, size);
+      this.#tracer.answered(ticket.id, ticket.command, payload, fds ?? []);
+    }
     this.#connection?.send(this.bytes, size, fds);
   }
 
@@ -65,6 +72,7 @@ export class ReplyWriter {
     if (ticket.noReply) return;
     const flags = FLAG.TYPE_REPLY | FLAG.ERROR;
     writeHeader(this.view, ticket.id, ticket.command, HEADER.BYTES, flags, errno);
+    this.#tracer?.refused(ticket.id, ticket.command, errno);
     this.#connection?.send(this.bytes, HEADER.BYTES);
   }
 

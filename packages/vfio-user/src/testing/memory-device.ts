@@ -146,10 +146,11 @@ export class MemoryDevice implements VfioDevice {
 
   #store(from: Uint8Array): void {
     const address = new DataView(from.buffer, from.byteOffset, 4).getUint32(0, true);
-    for (const { iova, size, memory, write } of this.mappings.values()) {
+    for (const { iova, size, memory, remote, write } of this.mappings.values()) {
       const at = BigInt(address) - iova;
-      if (at < 0n || at >= size || memory === undefined || !write) continue;
-      memory.bytes[Number(at)] = 0xd0;
+      if (at < 0n || at >= size || !write) continue;
+      if (memory !== undefined) memory.bytes[Number(at)] = 0xd0;
+      else void remote?.write(BigInt(address), Uint8Array.of(0xd0)).catch(() => {});
       this.dmaLogging.dirty.add(Math.floor(address / PAGE));
     }
   }

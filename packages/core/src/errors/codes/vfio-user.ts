@@ -13,18 +13,17 @@ export const vfioUserCodes = {
     remedy: "Correct the request; the message names the field, and its details carry the errno.",
   },
   ERR_VFMIG_VFIO_USER_REMOTE: {
-    means: "The vfio-user server answered a request with an error.",
-    remedy:
-      "Look into the server's log for the cause; the details carry the command and the errno.",
+    means: "The other end of a vfio-user connection answered a request with an error.",
+    remedy: "Look into its log for the cause; the details carry the command and the errno.",
   },
   ERR_VFMIG_VFIO_USER_CLOSED: {
     means: "The vfio-user connection has ended, so a request cannot be answered.",
     remedy: "Connect again; where the server died, its log says why.",
   },
   ERR_VFMIG_VFIO_USER_TIMEOUT: {
-    means: "The vfio-user server did not answer in time.",
+    means: "The other end of a vfio-user connection did not answer in time.",
     remedy:
-      "See whether the server runs and serves no other client, or raise the limit that the message names.",
+      "See whether it runs, serves nobody else and takes such requests, or raise the limit that the message names.",
   },
   ERR_VFMIG_VFIO_USER_SAME_THREAD: {
     means:
@@ -39,5 +38,9 @@ export const vfioUserCodes = {
   ERR_VFMIG_VFIO_USER_UNSUPPORTED: {
     means: "The other end, or this version of vfmig, does not offer what was asked over vfio-user.",
     remedy: "Do what the message proposes, such as giving the guest file-backed shared memory.",
+  },
+  ERR_VFMIG_VFIO_USER_PRIVATE_MEMORY: {
+    means: "A guest runs on a private copy of the memory that its VMM sent, so no device can reach it.",
+    remedy: "Share the memory: with QEMU, `-object memory-backend-memfd,...,share=on`; then connect anew.",
   },
 } as const;

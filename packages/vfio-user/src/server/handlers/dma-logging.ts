@@ -16,7 +16,6 @@ import {
 import { refusal } from "../../codec/errno.ts";
 import { needArgsz } from "../../codec/wire.ts";
 import type { Message } from "../../transport/message.ts";
-import { ReplyWriter } from "../reply-writer.ts";
 import type { Session } from "../session.ts";
 
 function loggingOf(session: Session): DmaLoggingFacet {
@@ -37,6 +36,7 @@ export function loggingStart(
   const logging = loggingOf(session);
   session.defer(session.migrationLane, message, async (ticket) => {
     const pageSize = await logging.start(request);
+    session.logging = true;
     const { replies } = session;
     const data = replies.at + DEVICE_FEATURE.DATA;
     const size = writeLoggingStart(replies.view, data, { ...request, pageSize });
@@ -50,6 +50,7 @@ export function loggingStart(
 export function loggingStop(session: Session, message: Message): void {
   const logging = loggingOf(session);
   session.defer(session.migrationLane, message, async (ticket) => {
+    session.logging = false;
     await logging.stop();
     const { replies } = session;
     const total = DEVICE_FEATURE.BYTES;
@@ -80,8 +81,7 @@ export function loggingReport(
     await session.roomToSend();
     if (session.connection.closed) return;
     // A buffer of its own: other replies are built while the device fills the bitmap.
-    const writer = new ReplyWriter();
-    writer.attach(session.connection);
+    const writer = session.ownWriter();
     const size = fits ? total : fixed;
     writer.reserve(size);
     const from = writer.at + fixed;

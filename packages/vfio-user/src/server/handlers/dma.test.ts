@@ -114,7 +114,7 @@ describe.each(TEST_IOS)("guest memory of a vfio-user server $name", (testIo) => 
     peer.command(4, 3, dmaUnmap(0x1000, 8192));
     expect(await errno(peer, 4)).toBe(2);
     peer.command(5, 3, dmaUnmap(0x2000, 4096, 3));
-    expect(await errno(peer, 5)).toBe(95);
+    expect(await errno(peer, 5)).toBe(EINVAL);
     peer.command(6, 3, dmaUnmap(0x2000, 4096));
     expect((await peer.reply(6)).payload).toEqual(dmaUnmap(0x2000, 4096));
     expect([...all.device.mappings.keys()]).toEqual([0x1000n, 0x3000n]);

@@ -32,21 +32,15 @@ export function regionInfo(session: Session, message: Message): void {
   }
   const { replies } = session;
   const full = regionInfoBytes(region);
-  const caps = full > REGION_INFO.BYTES && argsz >= full;
+  // A client that takes no fd with a message cannot map anything.
+  const fds = session.negotiated.client.maxMsgFds;
+  const caps = full > REGION_INFO.BYTES && argsz >= full && fds > 0;
   // Nobody tells when a client unmaps, so what it was given counts as mapped until it goes.
   if (caps) session.regionMappings.note(region);
   replies.reserve(full);
   const size = writeRegionInfo(replies.view, replies.at, region, caps);
   if (caps && region.mmap !== undefined) replies.send(message, size, [region.mmap.fd]);
   else replies.send(message, size);
-}
-
-/** `VFIO_USER_DEVICE_GET_REGION_IO_FDS`: no device here has ioeventfds. */
-export function regionIoFds(): void {
-  throw refusal(
-    "EOPNOTSUPP",
-    "GET_REGION_IO_FDS: the device offers no ioeventfds; use REGION_WRITE",
-  );
 }
 
 /** `VFIO_USER_DEVICE_GET_IRQ_INFO`. */

@@ -9,9 +9,9 @@ import {
 } from "../../codec/migration.ts";
 import { needArgsz, needPayload } from "../../codec/wire.ts";
 import type { Message } from "../../transport/message.ts";
-import { ReplyWriter } from "../reply-writer.ts";
 import type { Session } from "../session.ts";
 import { migrationOf } from "./migration.ts";
+import { checkLimit } from "./region.ts";
 
 /**
  * `VFIO_USER_MIG_DATA_READ`. Data are read into a buffer of their own, since other replies are built
@@ -24,8 +24,7 @@ export function migDataRead(session: Session, message: Message): void {
   session.defer(session.migrationLane, message, async (ticket) => {
     await session.roomToSend();
     if (session.connection.closed) return;
-    const writer = new ReplyWriter();
-    writer.attach(session.connection);
+    const writer = session.ownWriter();
     writer.reserve(MIG_DATA.BYTES + size);
     const from = HEADER.BYTES + MIG_DATA.DATA;
     const got = await migration.readData(writer.bytes.subarray(from, from + size));
@@ -39,6 +38,7 @@ export function migDataRead(session: Session, message: Message): void {
 export function migDataWrite(session: Session, message: Message): void {
   const { view, at, length } = message;
   const size = readMigDataSize(view, at, length, "VFIO_USER_MIG_DATA_WRITE");
+  checkLimit("MIG_DATA_WRITE", size, session.settings.maxDataTransferSize);
   const migration = migrationOf(session);
   // A copy: the connection's buffer takes further messages before the device is done with it.
   const data = message.bytes.slice(at + MIG_DATA.DATA, at + MIG_DATA.DATA + size);

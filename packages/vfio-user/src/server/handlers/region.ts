@@ -14,12 +14,8 @@ export function regionRead(session: Session, message: Message): void {
   const offset = readU64(view, at + REGION_ACCESS.OFFSET);
   const region = view.getUint32(at + REGION_ACCESS.REGION, true);
   const count = view.getUint32(at + REGION_ACCESS.COUNT, true);
-  if (count > session.negotiated.replyLimit) {
-    throw refusal("EINVAL", `REGION_READ of ${count} bytes is beyond the negotiated limit`, {
-      count,
-    });
-  }
-  checkAccess(session.device, region, offset, count, false);
+  checkLimit("REGION_READ", count, session.negotiated.replyLimit);
+  checkAccess(session.device, region, offset, count, "REGION_READ");
   const { replies } = session;
   const data = replies.regionData(count);
   if (count > 0) session.device.readRegion(region, offset, data);
@@ -35,7 +31,8 @@ export function regionWrite(session: Session, message: Message): void {
   const region = view.getUint32(at + REGION_ACCESS.REGION, true);
   const count = view.getUint32(at + REGION_ACCESS.COUNT, true);
   exactPayload("VFIO_USER_REGION_WRITE", length, REGION_ACCESS.BYTES + count);
-  checkAccess(session.device, region, offset, count, true);
+  checkLimit("REGION_WRITE", count, session.settings.maxDataTransferSize);
+  checkAccess(session.device, region, offset, count, "REGION_WRITE");
   const { replies } = session;
   if (count > 0) session.device.writeRegion(region, offset, writeData(session, message, count));
   if (message.noReply) return;
@@ -52,16 +49,24 @@ function writeData(session: Session, message: Message, count: number): Uint8Arra
   return data;
 }
 
+/** Refuses more data than the negotiated `max_data_xfer_size`. */
+export function checkLimit(what: string, count: number, limit: number): void {
+  if (count <= limit) return;
+  throw refusal("EINVAL", `${what} of ${count} bytes; the negotiated limit is ${limit}`, {
+    count,
+    limit,
+  });
+}
+
 /** Refuses an access that the device's information rules out; the device itself need not know. */
-function checkAccess(
+export function checkAccess(
   device: VfioDevice,
   index: number,
   offset: number,
   count: number,
-  write: boolean,
+  what: "REGION_READ" | "REGION_WRITE" | "REGION_WRITE_MULTI",
 ): void {
   const region = device.info.regions[index];
-  const what = write ? "REGION_WRITE" : "REGION_READ";
   if (region === undefined) {
     throw refusal("EINVAL", `${what}: the device has no region ${index}`, { index });
   }
@@ -72,7 +77,7 @@ function checkAccess(
       { index, offset, count, size: region.size },
     );
   }
-  if (!(write ? region.write : region.read)) {
+  if (!(what === "REGION_READ" ? region.read : region.write)) {
     throw refusal("EACCES", `${what}: region ${index} does not allow it`, { index });
   }
 }

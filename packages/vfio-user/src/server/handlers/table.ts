@@ -3,11 +3,13 @@ import type { Message } from "../../transport/message.ts";
 import type { Session } from "../session.ts";
 import { dmaMap, dmaUnmap } from "./dma.ts";
 import { deviceFeature } from "./feature.ts";
-import { deviceInfo, irqInfo, regionInfo, regionIoFds } from "./info.ts";
+import { deviceInfo, irqInfo, regionInfo } from "./info.ts";
 import { setIrqs } from "./irqs.ts";
 import { migDataRead, migDataWrite, precopyInfo } from "./migration-data.ts";
+import { regionIoFds } from "./region-io-fds.ts";
 import { regionRead, regionWrite } from "./region.ts";
 import { deviceReset } from "./reset.ts";
+import { regionWriteMulti } from "./write-multi.ts";
 
 /**
  * Serves one message: replies, or defers its work to a lane, or throws the error to answer with. Must
@@ -30,6 +32,7 @@ function table(): (Handler | undefined)[] {
   list[COMMAND.REGION_READ] = regionRead;
   list[COMMAND.REGION_WRITE] = regionWrite;
   list[COMMAND.DEVICE_RESET] = deviceReset;
+  list[COMMAND.REGION_WRITE_MULTI] = regionWriteMulti;
   list[COMMAND.DEVICE_FEATURE] = deviceFeature;
   list[COMMAND.MIG_DATA_READ] = migDataRead;
   list[COMMAND.MIG_DATA_WRITE] = migDataWrite;

@@ -20,7 +20,7 @@ export class MessageIds {
     }
     throw new VfmigError(
       "ERR_VFMIG_VFIO_USER_TIMEOUT",
-      "vfio-user: the server has 65,536 requests to answer, and no id is left; close the connection",
+      "vfio-user: the peer has 65,536 requests to answer, and no id is left; close the connection",
       { layer: "vfio-user" },
     );
   }
