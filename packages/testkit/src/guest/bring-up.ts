@@ -5,12 +5,16 @@ import {
   buildQueueSelect,
   buildRssKey,
   buildRssLut,
+  buildVlanSetting,
   DEFAULT_HENA,
   MAC_KIND,
   VF_CAP,
   VF_REGISTER,
   type VfResources,
   VIRTCHNL_OP,
+  VLAN_SUPPORT,
+  type VlanCaps,
+  type VlanSupport,
 } from "@vfmig/iavf";
 import type { PciSlot } from "./pci-slot.ts";
 import type { QueueSet } from "./queue-set.ts";
@@ -28,6 +32,8 @@ export function receiveSizes(
 /** What the requests of a bring-up are made of. */
 export interface BringUp {
   readonly resources: VfResources;
+  /** What the PF offers of VLAN V2, where it knows that. */
+  readonly vlan: VlanCaps | undefined;
   readonly mac: string;
   readonly multicast: readonly string[];
   readonly queues: QueueSet;
@@ -45,6 +51,7 @@ export function bringUpRequests(plan: BringUp): Request[] {
   return [
     irqMapRequest(plan),
     ...(rss ? rssRequests(plan) : []),
+    ...vlanRequests(plan),
     macRequest(plan, [plan.mac], MAC_KIND.PRIMARY),
     { operation: VIRTCHNL_OP.CONFIG_VSI_QUEUES, body: () => queueConfigBody(plan) },
     queuesRequest(VIRTCHNL_OP.ENABLE_QUEUES, plan),
@@ -93,6 +100,22 @@ function rssRequests(plan: BringUp): Request[] {
       operation: VIRTCHNL_OP.CONFIG_RSS_LUT,
       body: () => buildRssLut({ vsiId, lut: lutOf(plan) }),
     },
+  ];
+}
+
+/** Switches stripping and insertion on, of the outer tag where there is that, else of the inner one. */
+function vlanRequests({ resources, vlan }: BringUp): Request[] {
+  if (vlan === undefined) return [];
+  const request = (operation: number, support: VlanSupport): Request[] => {
+    const place = (support.outer & vlan.offloadInit) === 0 ? "inner" : "outer";
+    // Only what may be toggled is asked for.
+    if ((support[place] & VLAN_SUPPORT.TOGGLE) === 0) return [];
+    const setting = { outer: 0, inner: 0, vport: resources.vsiId, [place]: vlan.offloadInit };
+    return [{ operation, body: () => buildVlanSetting(setting) }];
+  };
+  return [
+    ...request(VIRTCHNL_OP.ENABLE_VLAN_STRIPPING_V2, vlan.stripping),
+    ...request(VIRTCHNL_OP.ENABLE_VLAN_INSERTION_V2, vlan.insertion),
   ];
 }
 

@@ -7,6 +7,7 @@ import {
   type CreateI40eVfModelOptions,
   type I40eVfModel,
 } from "../models/i40e-vf/i40e-vf-model.ts";
+import { createE810VfModel } from "../models/e810-vf/e810-vf-model.ts";
 import { FlowLedger } from "../traffic/flow-ledger.ts";
 import { markFrame } from "../traffic/trailer.ts";
 import { createLoosePort, type LoosePort } from "../wire/memory-port.ts";
@@ -29,15 +30,21 @@ interface Rig {
   readonly faults: GuestFault[];
 }
 
+const KINDS = ["i40e-vf", "e810-vf"] as const;
+type Kind = (typeof KINDS)[number];
+
 interface RigOptions {
+  /** Default: a 700-series VF. */
+  readonly kind?: Kind;
   readonly model?: Partial<CreateI40eVfModelOptions>;
   readonly driver?: Partial<GuestDriverOptions>;
   readonly wrap?: (device: VfioDevice) => VfioDevice;
 }
 
-function newModel(clock: ManualClock, port: LoosePort, options: RigOptions["model"]): I40eVfModel {
-  const vf = { name: "vf0", mac: guestMac, vsiId: 7, port: port.port, clock };
-  return createI40eVfModel({ ...vf, ...options });
+function newModel(clock: ManualClock, port: LoosePort, options: RigOptions): I40eVfModel {
+  const vf = { name: "vf0", mac: guestMac, port: port.port, clock };
+  if (options.kind !== "e810-vf") return createI40eVfModel({ ...vf, vsiId: 7, ...options.model });
+  return createE810VfModel({ ...vf, ...options.model });
 }
 
 function mapRam(device: VfioDevice, bytes: Uint8Array): void {
@@ -48,7 +55,7 @@ function mapRam(device: VfioDevice, bytes: Uint8Array): void {
 function newRig(options: RigOptions = {}): Rig {
   const clock = createManualClock();
   const port = createLoosePort(clock);
-  const model = newModel(clock, port, options.model);
+  const model = newModel(clock, port, options);
   const ram = new GuestRam({ bytes: new Uint8Array(32 << 20), iova: ramIova });
   mapRam(model.device, ram.bytes);
   const received: Uint8Array[] = [];
@@ -65,7 +72,7 @@ function newRig(options: RigOptions = {}): Rig {
   return { clock, port, model, ram, driver, received, faults };
 }
 
-async function startedRig(options: RigOptions = {}): Promise<Rig> {
+async function startedOn(options: RigOptions = {}): Promise<Rig> {
   const rig = newRig(options);
   const started = rig.driver.start();
   rig.clock.advance(1000);
@@ -108,7 +115,9 @@ function exchange(rig: Rig, count: number, firstSequence = 0): { in: FlowLedger;
   return ledgers;
 }
 
-describe("a guest's driver on the model of a 700-series VF", () => {
+describe.each(KINDS)("a guest's driver on the model %s", (kind) => {
+  const startedRig = (options: RigOptions = {}): Promise<Rig> => startedOn({ kind, ...options });
+
   it("comes up as Linux does, until the carrier", async () => {
     const writes: string[] = [];
     const rig = await startedRig({
@@ -153,6 +162,22 @@ describe("a guest's driver on the model of a 700-series VF", () => {
     const wrapped = rig.driver.indices.filter((pair) => pair.txNextToClean === pair.txNextToUse);
     expect(wrapped).toHaveLength(4);
     expect(rig.model.truth).toMatchObject({ dmaFaults: 0, maliciousEvents: 0 });
+    expect(rig.faults).toEqual([]);
+  });
+
+  it("loses no frame with interrupts that wait for their interval, and gets fewer of them", async () => {
+    const fast = await startedRig();
+    const rig = await startedRig({ model: { throttling: true } });
+    const steps = (one: Rig): number => {
+      for (let n = 0; n < 400; n++) {
+        expect(one.port.deliver(udp(0x0b, 0x0a, n % 8))).toBe("accepted");
+        one.clock.advance(0.01);
+      }
+      one.clock.advance(10);
+      expect(one.received).toHaveLength(400);
+      return one.driver.counters.interrupts;
+    };
+    expect(steps(rig)).toBeLessThan(steps(fast) / 2);
     expect(rig.faults).toEqual([]);
   });
 
@@ -250,7 +275,7 @@ describe("a guest's driver on the model of a 700-series VF", () => {
   });
 
   it("works with few vectors, slow answers, and one queue", async () => {
-    const rig = newRig({ model: { vectors: 2, pfReplyDelayMs: 400 } });
+    const rig = newRig({ kind, model: { vectors: 2, pfReplyDelayMs: 400 } });
     const started = rig.driver.start();
     rig.clock.advance(20_000);
     await started;
@@ -260,7 +285,7 @@ describe("a guest's driver on the model of a 700-series VF", () => {
 
 describe("a guest that stands still", () => {
   it("does nothing in a pause, and takes what came meanwhile afterwards", async () => {
-    const rig = await startedRig();
+    const rig = await startedOn();
     rig.ram.takeWrittenPages();
     rig.driver.pause();
     for (let flow = 0; flow < 8; flow++) rig.port.deliver(udp(0x0b, 0x0a, flow));
@@ -276,7 +301,7 @@ describe("a guest that stands still", () => {
   });
 
   it("goes on in a copy of its memory, and the old one may be destroyed", async () => {
-    const rig = await startedRig();
+    const rig = await startedOn();
     exchange(rig, 3000);
     rig.driver.pause();
     const old = rig.ram.bytes;
@@ -294,10 +319,10 @@ describe("a guest that stands still", () => {
   });
 
   it("breaks visibly when it goes on at another device that knows nothing of it", async () => {
-    const rig = await startedRig();
+    const rig = await startedOn();
     exchange(rig, 100);
     const port = createLoosePort(rig.clock);
-    const other = newModel(rig.clock, port, { vsiId: 9 });
+    const other = newModel(rig.clock, port, { model: { vsiId: 9 } });
     rig.driver.pause();
     const fresh = rig.ram.bytes.slice();
     mapRam(other.device, fresh);
@@ -309,7 +334,7 @@ describe("a guest that stands still", () => {
   });
 
   it("records every page that a frame to send is written to, before the device has touched any", async () => {
-    const rig = await startedRig();
+    const rig = await startedOn();
     rig.ram.takeWrittenPages();
     const before = rig.ram.bytes.slice();
     expect(rig.driver.send(udp(0x0a, 0x0b, 3, 1500).fill(0x5a, 60))).toBe(true);
@@ -345,7 +370,7 @@ describe("a guest that stands still", () => {
   });
 
   it("misses no page between what it records and what the device writes", async () => {
-    const rig = await startedRig();
+    const rig = await startedOn();
     rig.clock.advance(10);
     rig.ram.takeWrittenPages();
     rig.model.truth.clearWrittenPages();
@@ -373,7 +398,7 @@ function devicePages(rig: Rig): number[] {
 async function brokenBy(
   breakIt: (rig: Rig, data: DataView, rings: { tx: number; rx: number }) => void,
 ): Promise<string | undefined> {
-  const rig = await startedRig({ driver: { queuePairs: 1 } });
+  const rig = await startedOn({ driver: { queuePairs: 1 } });
   // Mailbox: two rings of a page and their buffers; then the Tx ring and its buffers, then the Rx ring.
   const tx = 2 * (4096 + 32 * 4096);
   breakIt(rig, rig.ram.data, { tx, rx: tx + 8192 + 512 * 2048 });
@@ -433,7 +458,7 @@ describe("what no sound device does", () => {
   });
 
   it("is noticed when a request stays unanswered", async () => {
-    const rig = await startedRig();
+    const rig = await startedOn();
     rig.model.control.setReplyDelay(60_000);
     rig.clock.advance(20_000);
     expect(rig.faults[0]?.kind).toBe("missing-reply");

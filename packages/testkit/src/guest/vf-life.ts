@@ -8,9 +8,12 @@ import {
   parseResources,
   parseStats,
   parseVersion,
+  parseVlanCaps,
+  VF_CAP,
   VF_EVENT,
   type VfResources,
   VIRTCHNL_OP,
+  type VlanCaps,
   VSI_TYPE_SRIOV,
 } from "@vfmig/iavf";
 import {
@@ -43,6 +46,12 @@ const NO_MAC = "00:00:00:00:00:00";
 
 /** The same key in every guest, so that a run can be repeated. */
 const RSS_KEY: Uint8Array = Uint8Array.from({ length: 64 }, (_, i) => (i * 167 + 29) & 0xff);
+
+/** What the PF grants: before and after each reset. */
+interface Granted {
+  readonly resources: VfResources;
+  readonly vlan: VlanCaps | undefined;
+}
 
 /** Counts of what is no frame. */
 export interface LifeCounts {
@@ -206,12 +215,12 @@ export class VfLife {
       if (major !== 1 || minor > 1) {
         throw new GuestFault("reply", `the PF speaks virtchnl ${major}.${minor}`, { major, minor });
       }
-      this.#askResources((resources) => this.#configure(resources));
+      this.#askResources((granted) => this.#configure(granted));
     });
     this.#work.poll();
   }
 
-  #askResources(then: (resources: VfResources) => void): void {
+  #askResources(then: (granted: Granted) => void): void {
     const caps = this.#options.capabilities ?? IAVF_6_1_CAPS;
     const body = (): Uint8Array => buildResourcesRequest(caps);
     this.#submit({ operation: VIRTCHNL_OP.GET_VF_RESOURCES, body }, (reply) => {
@@ -222,12 +231,24 @@ export class VfLife {
         });
       }
       if (resources.maxVectors < 2) throw new GuestFault("reply", "the PF grants 1 vector");
-      then(resources);
+      this.#askVlanCaps(resources, then);
+    });
+  }
+
+  /** Only where the PF knows VLAN V2. */
+  #askVlanCaps(resources: VfResources, then: (granted: Granted) => void): void {
+    if ((resources.caps & VF_CAP.VLAN_V2) === 0) {
+      then({ resources, vlan: undefined });
+      return;
+    }
+    this.#submit({ operation: VIRTCHNL_OP.GET_OFFLOAD_VLAN_V2_CAPS, body: none }, (reply) => {
+      then({ resources, vlan: parseVlanCaps(reply) });
     });
   }
 
   /** First bring-up: rings and vectors come into being. */
-  #configure(resources: VfResources): void {
+  #configure(granted: Granted): void {
+    const { resources } = granted;
     const pairs = Math.min(resources.queuePairs, this.#options.queuePairs ?? 4);
     const vectors = Math.min(pairs, resources.maxVectors - 1);
     this.#queues = new QueueSet({
@@ -243,16 +264,17 @@ export class VfLife {
       txSegment: this.#options.txSegment ?? 1024,
     });
     this.interrupts.enable(1 + vectors);
-    this.#adopt(resources, this.#queues);
+    this.#adopt(granted, this.#queues);
     this.#work.arm();
     this.#bringQueuesUp();
     this.#armWatchdog();
   }
 
-  #adopt(resources: VfResources, queues: QueueSet): void {
+  #adopt({ resources, vlan }: Granted, queues: QueueSet): void {
     const { mac, multicast = [] } = this.#options;
     this.#plan = {
       resources,
+      vlan,
       mac:
         resources.mac === NO_MAC ? (this.#plan?.mac ?? mac ?? "02:00:00:00:00:0a") : resources.mac,
       multicast,
@@ -376,13 +398,14 @@ export class VfLife {
     this.#slot.setBusMaster();
     this.#mailbox.init();
     this.#work.arm();
-    this.#askResources((resources) => {
+    this.#askResources((granted) => {
+      const { resources } = granted;
       const { queues } = this.#bringUp();
       const { tx, vectors } = queues;
       if (resources.queuePairs < tx.length || resources.maxVectors <= vectors.length) {
         throw new GuestFault("reply", "the PF grants less than before the reset", { resources });
       }
-      this.#adopt(resources, queues);
+      this.#adopt(granted, queues);
       this.#bringQueuesUp();
     });
   }

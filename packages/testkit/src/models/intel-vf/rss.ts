@@ -1,6 +1,6 @@
 import { DEFAULT_HENA, VF_REGISTER, VF_REGISTER_COUNT } from "@vfmig/iavf";
 import type { FrameClass } from "../net/classify.ts";
-import { HASH_FIELD, hashInput } from "../net/hash-input.ts";
+import { hashInput } from "../net/hash-input.ts";
 import { MAX_HASH_INPUT, ToeplitzHash } from "../net/toeplitz.ts";
 import type { Registers } from "./registers.ts";
 
@@ -14,7 +14,7 @@ interface RssParts {
   readonly registers: Registers;
   /** Hash types, key and table are the VF's own registers, which the PF writes through its aliases. */
   readonly bound: boolean;
-  /** Bits of {@link HASH_FIELD} that are hashed unless told otherwise. */
+  /** Bits of `HASH_FIELD` that are hashed unless told otherwise. */
   readonly fields: number;
 }
 
@@ -59,7 +59,7 @@ export class Rss {
     this.#registers.set(VF_REGISTER.VFQF_HENA + 4, this.#types[1]);
   }
 
-  /** Hashes one type by these fields ({@link HASH_FIELD}), or no longer where `fields` is 0. */
+  /** Hashes one type by these fields (`HASH_FIELD`), or no longer where `fields` is 0. */
   setFields(hashType: number, fields: number): void {
     const word = hashType >> 5;
     const bit = 1 << (hashType & 31);
