@@ -40,7 +40,7 @@ async function runGuest(
   const last = GUEST_CASES.findLastIndex(({ name }) => recorder.wants(title(name)));
   if (last < 0) return;
   const wire = { kind: "dgram", local: WIRE.device, remote: WIRE.peer };
-  await using served = await Served.start([entry(model, "vf", { mac: MAC, vsiId: 18, wire })]);
+  await using served = await Served.start([entry(model, 0, "vf", { mac: MAC, wire })]);
   const kernel = await artifacts.kernel(series);
   await using guest = await start(artifacts, kernel, served);
   for (const [index, { name, vital, run }] of GUEST_CASES.slice(0, last + 1).entries()) {

@@ -108,15 +108,15 @@ export const MAILBOX_CASES: readonly QtestCase[] = [
   {
     name: "guest memory without file is reached by messages",
     async run(context) {
+      const before = context.served.child.stderr.length;
       await using rig = await rigOf(context, { backend: "memory-backend-ram,id=mem,size=256M" });
-      await rig.driver.enable();
-      await rig.driver.openMailbox();
-      await rig.driver.sendVersion();
-      try {
-        assert.equal(await rig.driver.version(), "1.1");
-      } catch (error) {
-        throw new Skip(`the server does not reach memory by messages yet (${String(error)})`);
+      // A server that cannot do this says so of the mapping of all memory.
+      const told = context.served.child.stderr.slice(before);
+      if (/cannot reach it iova=0x0 size=268435456/u.test(told)) {
+        throw new Skip("the server does not reach memory by messages");
       }
+      await opensMailbox(rig);
+      await asksVersion(rig.driver);
     },
   },
   {

@@ -28,7 +28,7 @@ export async function qtestStage({ artifacts, recorder }: StageContext): Promise
 
 function serve(model: Model): Promise<Served> {
   return Served.start([
-    entry(model, "a", { mac: "02:00:00:00:00:0a", vsiId: 18 }),
-    entry(model, "b", { mac: "02:00:00:00:00:0b", vsiId: 525 }),
+    entry(model, 0, "a", { mac: "02:00:00:00:00:0a" }),
+    entry(model, 1, "b", { mac: "02:00:00:00:00:0b" }),
   ]);
 }
