@@ -105,7 +105,7 @@ export class ClientCalls {
   /** Rejects everything, now and from now on. */
   end(reason: string): void {
     this.#ended ??= reason;
-    for (const [id, pending] of [...this.#pending]) {
+    for (const [id, pending] of this.#pending) {
       this.#drop(id, pending);
       pending.reject(this.#endedError(pending));
     }

@@ -2,7 +2,7 @@ import { VfmigError, type DmaMapping, type RemoteMemory } from "@vfmig/core";
 import { describe, expect, it } from "vitest";
 import { Harness } from "../testing/harness.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
-import { join, message, RawPeer, u32, u64, type RawReply } from "../testing/raw-peer.ts";
+import { join, message, u32, u64, type RawPeer, type RawReply } from "../testing/raw-peer.ts";
 import { dmaMap, dmaUnmap, errno, regionRead } from "../testing/requests.ts";
 import { TEST_IOS } from "../testing/test-io.ts";
 

@@ -286,10 +286,14 @@ export class Session {
       logger.error(`vfio-user: taking a private guest's memory away: ${text}`);
     };
     this.irqs.disableAll(tell);
-    this.dmaLane.add(
-      () => this.dma.unmapAll().catch(tell),
-      () => {},
-    );
+    const unmapAll = async (): Promise<void> => {
+      try {
+        await this.dma.unmapAll();
+      } catch (failure) {
+        tell(failure);
+      }
+    };
+    this.dmaLane.add(unmapAll, () => {});
   }
 
   /** Reads on or pauses, as the client's unread replies and waiting commands allow. */
