@@ -9,18 +9,21 @@ const WAIT_MS = 0.05;
 const TURN_MS = 0.5;
 /** A look that takes longer has given the CPU to a process that computes. */
 const SLOW_MS = 0.4;
+/** Yields that allow one slow look, which another process's time slice may explain, and the most saved up. */
+const SLOW_COST = 200;
+const MOST_PATIENCE = 800;
 
 /** Prompt messages in a row before the first wait, and the most that failures raise it to. */
 const LEAST_STREAK = 4;
-const MOST_STREAK = 4096;
+const MOST_STREAK = 64;
 /** What waits that were rewarded may save up, and what one that was not costs of it. */
 const CREDIT_LIMIT = 64;
-const FAILURE_COST = 8;
+const FAILURE_COST = 4;
+/** Looks to each yield while the peer seems to have a CPU of its own. */
+const SPARSE_YIELDS = 4;
 /** Messages without yields after a slow look; doubled each time. */
 const LEAST_PAUSE = 1024;
 const MOST_PAUSE = 262_144;
-/** Yields without a slow one that forget the doubling. */
-const TRUST = 65_536;
 
 /**
  * Decides whether to wait for a peer's next message, and waits so that it serves both placements:
@@ -30,7 +33,7 @@ const TRUST = 65_536;
  * It waits only while that is rewarded: after a streak of messages that each came promptly after the last
  * answer, no longer than 50 us for each, and less and less often where nothing comes. A peer that is idle
  * costs nothing; one that stops costs one wait. Where another process competes for the CPU, a yield is a
- * gift of a whole time slice; so a slow look ends the yields for a long while.
+ * gift of a whole time slice; so slow looks that come often end the yields for a long while.
  *
  * One per connection. Its owner frames the turns of the event loop by {@link AdaptiveReceiver.turnBegins}
  * and {@link AdaptiveReceiver.turnEnds}. Nothing here allocates.
@@ -46,9 +49,9 @@ export class AdaptiveReceiver {
   /** Messages until yields are tried again. */
   #paused = 0;
   #pause = LEAST_PAUSE;
-  #trust = 0;
-  /** The last reward came at the first look after a yield, as it does where both share a CPU. */
-  #sharesCpu = false;
+  #patience = MOST_PATIENCE / 2;
+  /** The last reward came right after the first yield, as it does where both share a CPU. */
+  #sharesCpu = true;
 
   /** @param now Milliseconds with a fraction; for tests. */
   constructor(io: NativeIo, now: () => number = () => performance.now()) {
@@ -76,15 +79,18 @@ export class AdaptiveReceiver {
     if (!yields && this.#sharesCpu) return -1;
     const start = this.#now();
     if (start - this.#turnStart > TURN_MS) return -1;
+    const yieldEvery = this.#sharesCpu ? 1 : SPARSE_YIELDS;
     let before = start;
     for (let looks = 1; ; looks += 1) {
-      if (yields) this.#io.yieldCpu();
+      const yielded = yields && looks % yieldEvery === 0;
+      if (yielded) this.#io.yieldCpu();
       const count = this.#io.receive(fd, into, offset, length, fds);
       const after = this.#now();
-      const slow = yields && after - before > SLOW_MS;
-      if (slow) this.#pauseYields();
+      const slow = yielded && after - before > SLOW_MS;
+      if (slow) this.#slowLook();
       if (count >= 0) {
-        if (!slow) this.#rewarded(looks, yields);
+        if (yields) this.#sharesCpu = yielded && looks === yieldEvery;
+        if (!slow) this.#rewarded(yields);
         return count;
       }
       if (slow || after - start > WAIT_MS) break;
@@ -94,12 +100,11 @@ export class AdaptiveReceiver {
     return -1;
   }
 
-  #rewarded(looks: number, yields: boolean): void {
+  #rewarded(yields: boolean): void {
     this.#streak += 1;
     if (yields) {
-      this.#sharesCpu = looks === 1;
-      this.#trust += 1;
-      if (this.#trust >= TRUST) this.#pause = LEAST_PAUSE;
+      if (this.#patience < MOST_PATIENCE) this.#patience += 1;
+      else this.#pause = LEAST_PAUSE;
     } else {
       this.#paused -= 1;
     }
@@ -119,9 +124,11 @@ export class AdaptiveReceiver {
     if (this.#neededStreak < MOST_STREAK) this.#neededStreak *= 2;
   }
 
-  #pauseYields(): void {
+  #slowLook(): void {
+    this.#patience -= SLOW_COST;
+    if (this.#patience >= 0) return;
+    this.#patience = 0;
     this.#paused = this.#pause;
-    this.#trust = 0;
     if (this.#pause < MOST_PAUSE) this.#pause *= 2;
   }
 }
