@@ -171,9 +171,8 @@ export class Transmitter {
       counters.txDiscards++;
       return;
     }
-    const size = this.#toWire(bytes, length);
-    const frame = this.#wire.subarray(0, size);
-    counters.sent(size, castKind(frame));
+    const frame = this.#toWire(bytes, length);
+    counters.sent(frame.length, castKind(frame));
     tally.transmitted++;
     this.#parts.transmit(frame);
   }
@@ -196,20 +195,22 @@ export class Transmitter {
     return this.#parts.doubleVlan && (type === TAG_TYPE.S_VLAN || type === TAG_TYPE.QINQ);
   }
 
-  #toWire(bytes: Uint8Array, length: number): number {
+  /** The frame as it goes out: with its tags, and padded. */
+  #toWire(bytes: Uint8Array, length: number): Uint8Array {
+    const outerType = this.#parts.filters.insertOuterType;
+    const outerTag = outerType === 0 ? -1 : this.#packet.outerTag;
+    const { tag } = this.#packet;
+    if (outerTag === -1 && tag === -1 && length >= MIN_WIRE_FRAME) return bytes.subarray(0, length);
     const wire = this.#wire;
     wire.set(bytes.subarray(0, 12));
     let at = 12;
-    const outer = this.#parts.filters.insertOuterType;
-    if (this.#packet.outerTag !== -1 && outer !== 0) {
-      at = putTag(wire, at, outer, this.#packet.outerTag);
-    }
-    if (this.#packet.tag !== -1) at = putTag(wire, at, TAG_TYPE.C_VLAN, this.#packet.tag);
+    if (outerTag !== -1) at = putTag(wire, at, outerType, outerTag);
+    if (tag !== -1) at = putTag(wire, at, TAG_TYPE.C_VLAN, tag);
     wire.set(bytes.subarray(12, length), at);
     const size = at + length - 12;
-    if (size >= MIN_WIRE_FRAME) return size;
+    if (size >= MIN_WIRE_FRAME) return wire.subarray(0, size);
     wire.fill(0, size, MIN_WIRE_FRAME);
-    return MIN_WIRE_FRAME;
+    return wire.subarray(0, MIN_WIRE_FRAME);
   }
 
   #notify(queue: TxQueue): void {

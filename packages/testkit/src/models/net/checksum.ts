@@ -1,10 +1,38 @@
-/** Adds the 16-bit big-endian words of `bytes[start, end)` to `sum` (RFC 1071); an odd byte counts as high. */
+/** From so many bytes on, words of 32 bits are worth the view that reads them. */
+const LONG = 96;
+
+/**
+ * Adds the 16-bit big-endian words of `bytes[start, end)` to `sum` (RFC 1071); an odd byte counts as high.
+ * The result is right once it is folded.
+ */
 export function sumWords(bytes: Uint8Array, start: number, end: number, sum: number): number {
   let total = sum;
   let at = start;
+  if (end - start >= LONG) {
+    const stop = end - ((end - start) % 4);
+    total += longSum(bytes, start, stop);
+    at = stop;
+  }
   for (; at + 1 < end; at += 2) total += (bytes[at]! << 8) | bytes[at + 1]!;
   if (at < end) total += bytes[at]! << 8;
   return total;
+}
+
+/**
+ * The folded sum of whole 32-bit words, read as the processor likes them: a sum of swapped words is the
+ * swapped sum. Two sums, so that the processor adds both at a time.
+ */
+function longSum(bytes: Uint8Array, start: number, stop: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let low = 0;
+  let high = 0;
+  for (let at = start; at < stop; at += 4) {
+    const word = view.getInt32(at, true);
+    low += word & 0xffff;
+    high += word >>> 16;
+  }
+  const swapped = foldSum(low + high);
+  return ((swapped & 0xff) << 8) | (swapped >>> 8);
 }
 
 /** Folds a sum of words to 16 bits. */

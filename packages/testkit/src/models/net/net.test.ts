@@ -10,7 +10,7 @@ import {
   transport,
   withL4Checksum,
 } from "../intel-vf/testing/frames.ts";
-import { internetChecksum } from "./checksum.ts";
+import { foldSum, internetChecksum, sumWords } from "./checksum.ts";
 import {
   HASH_TYPE,
   IP_PROTOCOL,
@@ -172,6 +172,29 @@ describe("classification of frames", () => {
         },
       ),
       { numRuns: 500 },
+    );
+  });
+});
+
+describe("the internet checksum", () => {
+  test("of any range is the sum of its 16-bit words, whatever the range's length and place", () => {
+    const range = fc.tuple(
+      fc.uint8Array({ minLength: 0, maxLength: 600 }),
+      fc.nat(40),
+      fc.nat(40),
+      fc.nat(0xf_ffff),
+    );
+    fc.assert(
+      fc.property(range, ([bytes, before, after, first]) => {
+        const start = Math.min(before, bytes.length);
+        const end = Math.max(start, bytes.length - after);
+        let sum = first;
+        for (let at = start; at < end; at += 2) {
+          sum += (bytes[at] ?? 0) * 256 + (at + 1 < end ? (bytes[at + 1] ?? 0) : 0);
+        }
+        expect(foldSum(sumWords(bytes, start, end, first))).toBe(foldSum(sum));
+      }),
+      { numRuns: 1000 },
     );
   });
 });

@@ -1,0 +1,320 @@
+/**
+ * Frames a second through each model, in one process: 64 and 1,500 bytes, 1 and 4 queues, Rx and Tx.
+ * Beside each a floor of the same run: the same bytes copied, and as many descriptor words read and
+ * written, with nothing of a network card in between. Rx frames are UDP with right checksums.
+ *
+ * Run: node packages/testkit/bench/model-frames.bench.ts [--json] [--runs=N] [--frames=N]
+ */
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import type { Clock } from "@vfmig/core";
+import { RX_DESCRIPTOR_SIZE, TX_DESCRIPTOR_SIZE } from "@vfmig/iavf";
+import {
+  createE810VfModel,
+  createI40eVfModel,
+  createManualClock,
+  type ManualClock,
+  type VfModel,
+  type WirePort,
+} from "@vfmig/testkit";
+import { BareDriver, RING } from "./bare-driver.ts";
+import { profileParts, type PartShares } from "./profile-parts.ts";
+
+const { values: args } = parseArgs({
+  options: {
+    json: { type: "boolean" },
+    runs: { type: "string", default: "7" },
+    frames: { type: "string", default: "200000" },
+  },
+});
+const runs = Number(args.runs);
+const frames = Number(args.frames);
+
+/** Frames of one round on each queue: what a busy guest finds at one poll or posts at one time. */
+const BATCH = 64;
+const MAC = "02:00:00:00:00:0a";
+
+type Direction = "rx" | "tx";
+
+interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+interface Result {
+  readonly model: string;
+  readonly direction: Direction;
+  readonly bytes: number;
+  readonly queues: number;
+  /** Million frames a second. */
+  readonly mfps: Spread;
+  readonly gbitPerSecond: number;
+  readonly nsPerFrame: number;
+  readonly floorNsPerFrame: number;
+  readonly ratio: number;
+  readonly parts: PartShares;
+}
+
+type Receive = Parameters<WirePort["attach"]>[0];
+
+/** One model with its driver, and frames for each of its queues. */
+interface Bench {
+  readonly clock: ManualClock;
+  readonly driver: BareDriver;
+  readonly receive: Receive;
+  readonly sent: () => number;
+  /** Frames that the model's hash brings to queue n. */
+  readonly inward: readonly Uint8Array[];
+  /** Rx descriptors that each queue has used up so far. */
+  readonly heads: readonly number[];
+}
+
+const models: Readonly<Record<string, (port: WirePort, clock: Clock) => VfModel>> = {
+  "i40e-vf": (port, clock) => createI40eVfModel({ name: "vf0", mac: MAC, vsiId: 7, port, clock }),
+  "e810-vf": (port, clock) => createE810VfModel({ name: "vf0", mac: MAC, port, clock }),
+};
+
+function createBench(model: string, queues: number, bytes: number): Bench {
+  const clock = createManualClock();
+  let receive: Receive = () => "queue-disabled";
+  let count = 0;
+  const port: WirePort = {
+    transmit: () => void count++,
+    attach: (handler) => void (receive = handler),
+    close: () => undefined,
+  };
+  const make = models[model];
+  if (make === undefined) throw new Error(`no model ${model}`);
+  const { device } = make(port, clock);
+  const driver = new BareDriver(device, clock, queues);
+  for (let queue = 0; queue < queues; queue++) {
+    for (let index = 0; index < RING; index++) {
+      driver.memory.set(udpFrame(bytes, 1000 + queue, true), driver.txBuffer(queue, index));
+    }
+  }
+  const deliver: Receive = (frame) => receive(frame);
+  const found = framesByQueue(driver, deliver, queues, bytes);
+  return { clock, driver, receive: deliver, sent: () => count, ...found };
+}
+
+/** Tries source ports until each queue has a frame: the ring that was written back tells where one went. */
+function framesByQueue(
+  driver: BareDriver,
+  receive: Receive,
+  queues: number,
+  bytes: number,
+): Pick<Bench, "inward" | "heads"> {
+  const inward: Uint8Array[] = [];
+  const heads = Array.from({ length: queues }, () => 0);
+  for (let port = 1000; inward.filter(Boolean).length < queues; port++) {
+    const frame = udpFrame(bytes, port, false);
+    for (let queue = 0; queue < queues; queue++) {
+      driver.post(queue, 0, RING);
+      driver.rxTail(queue, RING - 1);
+    }
+    if (port > 1400 || receive(frame) !== "accepted") throw new Error("no frame for some queue");
+    const queue = heads.findIndex((head, index) => isWritten(driver, index, head));
+    heads[queue] = (heads[queue] ?? 0) + 1;
+    inward[queue] ??= frame;
+  }
+  return { inward, heads };
+}
+
+function isWritten(driver: BareDriver, queue: number, index: number): boolean {
+  const place = driver.rxRing(queue) + index * RX_DESCRIPTOR_SIZE;
+  return (driver.data.getUint32(place + 8, true) & 1) === 1;
+}
+
+/** An Ethernet frame of `bytes` with a UDP packet whose checksums are right. */
+function udpFrame(bytes: number, port: number, outward: boolean): Uint8Array {
+  const frame = new Uint8Array(bytes);
+  const data = new DataView(frame.buffer);
+  const [own, peer] = [0x0a, 0x0b];
+  const [to, from] = outward ? [peer, own] : [own, peer];
+  frame.set([2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, from, 8, 0, 0x45, 0]);
+  data.setUint16(16, bytes - 14);
+  frame.set([64, 17], 22);
+  frame.set([192, 0, 2, from, 192, 0, 2, to], 26);
+  data.setUint16(34, port);
+  data.setUint16(36, 9);
+  data.setUint16(38, bytes - 34);
+  for (let at = 42; at < bytes; at++) frame[at] = at & 0xff;
+  data.setUint16(24, checksum(data, 14, 34, 0));
+  data.setUint16(40, checksum(data, 26, bytes, 17 + bytes - 34));
+  return frame;
+}
+
+function checksum(data: DataView, start: number, end: number, sum: number): number {
+  let total = sum;
+  for (let at = start; at + 1 < end; at += 2) total += data.getUint16(at);
+  if ((end - start) % 2 === 1) total += data.getUint8(end - 1) << 8;
+  while (total > 0xffff) total = (total & 0xffff) + (total >>> 16);
+  return ~total & 0xffff;
+}
+
+/** Nanoseconds a frame of the device's work alone: what the driver writes is not counted. */
+function measureRx({ driver, receive, inward }: Bench, total: number, at: number[]): number {
+  let spent = 0;
+  let done = 0;
+  while (done < total) {
+    for (let queue = 0; queue < inward.length; queue++) {
+      // Two steps of the tail more than the batch needs.
+      driver.post(queue, at[queue] ?? 0, BATCH + 16);
+      driver.rxTail(queue, (at[queue] ?? 0) + BATCH + 16);
+      driver.arm(queue);
+    }
+    const start = performance.now();
+    for (let n = 0; n < BATCH; n++) {
+      for (const frame of inward) if (receive(frame) !== "accepted") throw new Error("refused");
+    }
+    spent += performance.now() - start;
+    for (let queue = 0; queue < inward.length; queue++) at[queue] = (at[queue] ?? 0) + BATCH;
+    done += BATCH * inward.length;
+  }
+  return (spent * 1e6) / done;
+}
+
+function measureTx(bench: Bench, bytes: number, total: number, at: number[]): number {
+  const { clock, driver, inward, sent } = bench;
+  let spent = 0;
+  let done = 0;
+  while (done < total) {
+    for (let queue = 0; queue < inward.length; queue++) {
+      driver.fill(queue, at[queue] ?? 0, BATCH, bytes);
+      driver.arm(queue);
+      at[queue] = (at[queue] ?? 0) + BATCH;
+    }
+    const before = sent();
+    const start = performance.now();
+    for (let queue = 0; queue < inward.length; queue++) driver.txTail(queue, at[queue] ?? 0);
+    clock.runSoon();
+    spent += performance.now() - start;
+    if (sent() - before !== BATCH * inward.length) throw new Error("frames were not sent");
+    done += BATCH * inward.length;
+  }
+  return (spent * 1e6) / done;
+}
+
+/** The same copies and descriptor words: the least that moving a frame through a ring can be. */
+function measureFloor(bench: Bench, direction: Direction, bytes: number, total: number): number {
+  const { driver, inward } = bench;
+  const wire = new Uint8Array(2048);
+  let spent = 0;
+  let done = 0;
+  let index = 0;
+  while (done < total) {
+    for (let queue = 0; queue < inward.length; queue++) {
+      if (direction === "rx") driver.post(queue, index, BATCH);
+      else driver.fill(queue, index, BATCH, bytes);
+    }
+    const start = performance.now();
+    for (let n = 0; n < BATCH; n++) {
+      for (let queue = 0; queue < inward.length; queue++) {
+        if (direction === "rx") floorRx(driver, queue, (index + n) % RING, inward[queue] ?? wire);
+        else floorTx(driver, queue, (index + n) % RING, bytes, wire);
+      }
+    }
+    spent += performance.now() - start;
+    index = (index + BATCH) % RING;
+    done += BATCH * inward.length;
+  }
+  return (spent * 1e6) / done;
+}
+
+function floorRx(driver: BareDriver, queue: number, index: number, frame: Uint8Array): void {
+  const place = driver.rxRing(queue) + index * RX_DESCRIPTOR_SIZE;
+  const { data } = driver;
+  const address = data.getUint32(place + 4, true) * 2 ** 32 + data.getUint32(place, true);
+  driver.memory.set(frame, address);
+  for (let word = 0; word < RX_DESCRIPTOR_SIZE; word += 4) data.setUint32(place + word, 1, true);
+}
+
+function floorTx(
+  driver: BareDriver,
+  queue: number,
+  index: number,
+  bytes: number,
+  wire: Uint8Array,
+): void {
+  const place = driver.txRing(queue) + index * TX_DESCRIPTOR_SIZE;
+  const { data } = driver;
+  const address = data.getUint32(place + 4, true) * 2 ** 32 + data.getUint32(place, true);
+  wire.set(driver.memory.subarray(address, address + bytes));
+  data.setUint32(place + 12, 0, true);
+  data.setUint32(place + 8, 0xf, true);
+}
+
+function spread(samples: readonly number[]): Spread {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const at = (part: number): number => sorted[Math.floor((sorted.length - 1) * part)] ?? 0;
+  return { median: at(0.5), min: at(0), max: at(1) };
+}
+
+async function measure(
+  model: string,
+  direction: Direction,
+  bytes: number,
+  queues: number,
+): Promise<Result> {
+  const bench = createBench(model, queues, bytes);
+  const at = direction === "rx" ? bench.heads.slice() : Array.from({ length: queues }, () => 0);
+  const once = (total: number): number =>
+    direction === "rx" ? measureRx(bench, total, at) : measureTx(bench, bytes, total, at);
+  const own: number[] = [];
+  const floor: number[] = [];
+  // The first of each warms up the compiler.
+  for (let run = 0; run <= runs; run++) {
+    own.push(once(frames));
+    floor.push(measureFloor(bench, direction, bytes, frames));
+  }
+  const ns = spread(own.slice(1));
+  const floorNs = spread(floor.slice(1)).median;
+  return {
+    model,
+    direction,
+    bytes,
+    queues,
+    mfps: { median: 1000 / ns.median, min: 1000 / ns.max, max: 1000 / ns.min },
+    gbitPerSecond: (8 * bytes) / ns.median,
+    nsPerFrame: ns.median,
+    floorNsPerFrame: floorNs,
+    ratio: ns.median / floorNs,
+    parts: await profileParts(() => void once(2 * frames)),
+  };
+}
+
+const results: Result[] = [];
+for (const model of Object.keys(models)) {
+  for (const direction of ["rx", "tx"] as const) {
+    for (const bytes of [64, 1500]) {
+      for (const queues of [1, 4]) results.push(await measure(model, direction, bytes, queues));
+    }
+  }
+}
+
+const cpu = cpus()[0]?.model ?? "unknown";
+if (args.json === true) {
+  console.log(
+    JSON.stringify({ benchmark: "model-frames", cpu, node: process.version, runs, results }),
+  );
+} else {
+  console.log(`${cpu}, node ${process.version}, medians of ${runs} runs of ${frames} frames`);
+  const rows = results.map((result) => ({
+    model: result.model,
+    way: result.direction,
+    bytes: result.bytes,
+    queues: result.queues,
+    "Mframes/s": result.mfps.median.toFixed(2),
+    "min-max": `${result.mfps.min.toFixed(2)}-${result.mfps.max.toFixed(2)}`,
+    "Gbit/s": result.gbitPerSecond.toFixed(1),
+    "ns/frame": result.nsPerFrame.toFixed(0),
+    "floor ns": result.floorNsPerFrame.toFixed(0),
+    ratio: result.ratio.toFixed(1),
+  }));
+  console.table(rows);
+  for (const { model, direction, bytes, queues, parts } of results) {
+    const shares = Object.entries(parts).map(([name, percent]) => `${name} ${percent}`);
+    console.log(`${model} ${direction} ${bytes} x${queues}, percent: ${shares.join(", ")}`);
+  }
+}
