@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { loadConfig, type Clock, type LoadedConfig, type Logger } from "@vfmig/core";
 import { DeviceProcess } from "./device-process/device-process.ts";
 
@@ -9,6 +9,8 @@ export interface HostOptions {
   readonly config: string;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Write the vfio-user messages of each device into `<trace>.<device>`, which is made anew. */
+  readonly trace?: string | undefined;
 }
 
 /** Served devices, each in its own process; ends them all when it is disposed. */
@@ -48,7 +50,12 @@ export async function openHost(options: HostOptions): Promise<Host> {
   const started = await Promise.allSettled(
     loaded.config.devices.map(({ name }) =>
       DeviceProcess.open({
-        start: { configFile: loaded.file, device: name, runtimeFolder },
+        start: {
+          configFile: loaded.file,
+          device: name,
+          runtimeFolder,
+          ...(options.trace === undefined ? {} : { traceFile: traceFileOf(options.trace, name) }),
+        },
         main,
         clock,
         logger,
@@ -68,4 +75,9 @@ export async function openHost(options: HostOptions): Promise<Host> {
     throw failed.reason;
   }
   return { loaded, devices, runtimeFolder, logger, [Symbol.asyncDispose]: close };
+}
+
+/** Where the trace of one device goes. */
+export function traceFileOf(trace: string, device: string): string {
+  return resolve(`${trace}.${device}`);
 }

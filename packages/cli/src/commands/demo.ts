@@ -14,6 +14,7 @@ interface DemoOptions {
   readonly rate: number;
   readonly seed: number;
   readonly saveState?: string;
+  readonly trace?: string;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -49,6 +50,7 @@ export function demoCommand(program: Command, context: CommandContext): void {
         .argParser(wholeNumber("--seed", 0, 0xffff_ffff)),
     )
     .option("--save-state <path>", "keep the device state of the last move in this file")
+    .option("--trace <file>", "write each device's vfio-user messages to <file>.<device>")
     .option("--json", "print one JSON object on stdout")
     .option("-v, --verbose", "show what the layers log")
     .addHelpText("after", EXAMPLES)
@@ -62,7 +64,12 @@ async function demo(options: DemoOptions, { terminal, exit }: CommandContext): P
   try {
     const logger = terminalLogger(terminal, options.verbose ?? false);
     terminal.progress(0, "opening the devices");
-    await using host = await openHost({ config: options.config, logger, clock: systemClock });
+    await using host = await openHost({
+      config: options.config,
+      logger,
+      clock: systemClock,
+      trace: options.trace,
+    });
     const report = await runScenario(host, {
       moves: options.repeat,
       rate: options.rate,

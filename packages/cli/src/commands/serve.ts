@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { openHost } from "@vfmig/host";
+import { openHost, traceFileOf } from "@vfmig/host";
 import { systemClock, type ServedDevice } from "@vfmig/core";
 import { qemuArguments, shellLine } from "../output/qemu-arguments.ts";
 import { terminalLogger } from "../output/terminal.ts";
@@ -8,6 +8,7 @@ import type { CommandContext } from "../program.ts";
 interface ServeOptions {
   readonly config: string;
   readonly memory: string;
+  readonly trace?: string;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -16,6 +17,7 @@ const EXAMPLES = `
 Examples:
   vfmig serve --config examples/serve
   vfmig serve --memory 4G                 QEMU arguments for a guest with 4 GiB
+  vfmig serve --trace /tmp/vf             every message, readable, in /tmp/vf.<device>
   vfmig serve --json                      one JSON object on one line, once every device is served
 
 Stop it with Ctrl-C or SIGTERM: clients are disconnected, devices closed, sockets removed.`;
@@ -27,6 +29,7 @@ export function serveCommand(program: Command, context: CommandContext): void {
     .description("Serve the devices of a configuration over vfio-user, each in its own process.")
     .option("-c, --config <path>", "configuration file, or the folder that holds it", ".")
     .option("--memory <size>", "guest memory in the QEMU arguments that are printed", "1G")
+    .option("--trace <file>", "write each device's vfio-user messages to <file>.<device>")
     .option("--json", "print one JSON object on stdout")
     .option("-v, --verbose", "show what the layers log")
     .addHelpText("after", EXAMPLES)
@@ -40,7 +43,12 @@ async function serve(options: ServeOptions, { terminal }: CommandContext): Promi
   process.once("SIGINT", onInterrupt).once("SIGTERM", onTerminate);
   try {
     const logger = terminalLogger(terminal, options.verbose ?? false);
-    await using host = await openHost({ config: options.config, logger, clock: systemClock });
+    await using host = await openHost({
+      config: options.config,
+      logger,
+      clock: systemClock,
+      trace: options.trace,
+    });
     terminal.result(
       options.json
         ? JSON.stringify({ schemaVersion: 1, devices: host.devices.map((d) => asJson(d, options)) })
@@ -55,18 +63,19 @@ async function serve(options: ServeOptions, { terminal }: CommandContext): Promi
   }
 }
 
-function asJson(device: ServedDevice, { memory }: ServeOptions): object {
+function asJson(device: ServedDevice, { memory, trace }: ServeOptions): object {
   const { base, driver } = device.identity;
   return {
     name: device.name,
     socketPath: device.socketPath,
     base,
     driver: driver ?? null,
+    trace: trace === undefined ? null : traceFileOf(trace, device.name),
     qemu: qemuArguments(device, memory),
   };
 }
 
-function asText(device: ServedDevice, { memory }: ServeOptions): string {
+function asText(device: ServedDevice, { memory, trace }: ServeOptions): string {
   const { base, driver } = device.identity;
   const what =
     driver === undefined
@@ -82,6 +91,7 @@ function asText(device: ServedDevice, { memory }: ServeOptions): string {
           `  privileges  ${driver.privileges.length > 0 ? driver.privileges.join("; ") : "none"}`,
         ]),
     `  socket      ${device.socketPath}`,
+    ...(trace === undefined ? [] : [`  trace       ${traceFileOf(trace, device.name)}`]),
     `  for QEMU    ${shellLine(qemuArguments(device, memory))}`,
   ];
   return lines.join("\n");

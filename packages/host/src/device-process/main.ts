@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { DeviceOpener, type OpenedDevice } from "../opening/device-opener.ts";
 import { TOKENS } from "../opening/tokens.ts";
 import type { DeviceMessage, DeviceStart, HostMessage, LogLevel } from "./protocol.ts";
+import { openTraceFile } from "./trace-file.ts";
 import { toWireError } from "./wire-error.ts";
 
 /** A device's process: opens what the configuration names, serves it, and answers its host. */
@@ -37,10 +38,19 @@ async function main(start: DeviceStart): Promise<void> {
     entry.socket === undefined
       ? join(runtimeFolder, `${entry.name}.sock`)
       : join(folder, entry.socket);
-  const server = createVfioUserServer({ io, device: opened.device, path, logger });
+  const trace =
+    start.traceFile === undefined ? undefined : openTraceFile(start.traceFile, systemClock, logger);
+  const server = createVfioUserServer({
+    io,
+    device: opened.device,
+    path,
+    logger,
+    ...(trace === undefined ? {} : { trace: trace.write }),
+  });
 
   const stop = async (): Promise<void> => {
     await server[Symbol.asyncDispose]();
+    trace?.[Symbol.dispose]();
     await opened.device[Symbol.asyncDispose]();
   };
   process.on("message", (message) => void answer(message as HostMessage, opened, stop));

@@ -46,4 +46,6 @@ export interface DeviceStart {
   readonly configFile: string;
   readonly device: string;
   readonly runtimeFolder: string;
+  /** File for the message trace of this device. */
+  readonly traceFile?: string;
 }
