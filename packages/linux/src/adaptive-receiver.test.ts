@@ -14,9 +14,9 @@ const LOOK_MS = 0.001;
 
 function rig(peer: Peer): {
   receiver: AdaptiveReceiver;
-  turn(gapMs: number): number;
-  looks(): number;
-  yields(): number;
+  readonly turn: (gapMs: number) => number;
+  readonly looks: () => number;
+  readonly yields: () => number;
 } {
   let now = 1000;
   let due = Infinity;

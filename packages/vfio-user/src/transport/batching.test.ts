@@ -9,9 +9,9 @@ import type { Message } from "./message.ts";
 function rig(onMessage: (connection: Connection, incoming: Message) => void): {
   connection: Connection;
   sends: number[];
-  write(...messages: Uint8Array[]): void;
-  turn(): Promise<void>;
-  replies(): { id: number; fds: number }[];
+  readonly write: (...messages: Uint8Array[]) => void;
+  readonly turn: () => Promise<void>;
+  readonly replies: () => { id: number; fds: number }[];
 } {
   const io = createFakeIo();
   const [own, peer] = io.socketPair();
