@@ -309,7 +309,9 @@ describe("reset", () => {
     const it = await composed();
     let reset: Promise<void> | undefined;
     it.sub.duties.set("running->running-p2p", async () => {
-      setImmediate(() => (reset = it.device.reset()));
+      setImmediate(() => {
+        reset = it.device.reset();
+      });
     });
     it.sub.duties.set("running-p2p->stop", never);
     const code = codeOf(migrationOf(it).setState("stop"));

@@ -103,7 +103,7 @@ export class FakeMapping implements MappedMemory {
 
   [Symbol.dispose](): void {
     if (!this.#window.close()) return;
-    for (const part of [...this.#parts]) part[Symbol.dispose]();
+    for (const part of this.#parts) part[Symbol.dispose]();
     this.#descriptors.close(this.fd);
   }
 }

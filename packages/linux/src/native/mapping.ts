@@ -60,7 +60,7 @@ class LinuxMapping implements MappedMemory {
   [Symbol.dispose](): void {
     if (!this.#mapped) return;
     this.#mapped = false;
-    for (const part of [...this.#parts]) part[Symbol.dispose]();
+    for (const part of this.#parts) part[Symbol.dispose]();
     this.#window?.detach();
     const failed = this.#libc.munmap(Number(this.address), this.#size) < 0;
     const errno = failed ? this.#libc.errno() : 0;

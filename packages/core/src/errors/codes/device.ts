@@ -34,7 +34,8 @@ export const deviceCodes = {
   },
   ERR_VFMIG_GUEST_ADDRESS: {
     means: "An address that the guest gave does not lie in its mapped memory.",
-    remedy: "The guest's driver is at fault, or memory without a file stands there (see the message).",
+    remedy:
+      "The guest's driver is at fault, or memory without a file stands there (see the message).",
   },
   ERR_VFMIG_MAPPING_REFUSED: {
     means: "An area of a region is not mappable under the layout now in force.",
@@ -54,7 +55,8 @@ export const deviceCodes = {
   },
   ERR_VFMIG_SUB_DRIVER_FAILED: {
     means: "A sub-driver threw an error of its own.",
-    remedy: "See the cause and report it to the sub-driver's maker; the base device is not at fault.",
+    remedy:
+      "See the cause and report it to the sub-driver's maker; the base device is not at fault.",
   },
   ERR_VFMIG_SUB_DRIVER_TIMEOUT: {
     means: "A sub-driver did not answer within the time limit.",

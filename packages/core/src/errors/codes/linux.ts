@@ -11,7 +11,8 @@ export const linuxCodes = {
   },
   ERR_VFMIG_SOCKET_PATH: {
     means: "A path cannot be the address of a unix socket.",
-    remedy: "Use a path of 1 to 107 bytes without NUL, for instance in a folder nearer to the root.",
+    remedy:
+      "Use a path of 1 to 107 bytes without NUL, for instance in a folder nearer to the root.",
   },
   ERR_VFMIG_FILE_RANGE: {
     means: "A mapping is not aligned, is empty, or reaches past the end of its file.",
@@ -19,7 +20,8 @@ export const linuxCodes = {
   },
   ERR_VFMIG_BUFFER_RANGE: {
     means: "The bytes named by offset and length are not inside the buffer, or there are none.",
-    remedy: "Pass an offset and a length of at least 1 that stay inside a buffer that is not detached.",
+    remedy:
+      "Pass an offset and a length of at least 1 that stay inside a buffer that is not detached.",
   },
   ERR_VFMIG_NOT_EVENTFD: {
     means: "A descriptor that was to carry an interrupt is no eventfd.",

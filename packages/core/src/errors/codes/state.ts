@@ -25,7 +25,8 @@ export const stateCodes = {
   },
   ERR_VFMIG_STATE_PAYLOAD: {
     means: "A record's payload is not deterministic CBOR of plain values with text keys.",
-    remedy: "Write it with this package's writer; a foreign writer must follow core's state/layout.ts.",
+    remedy:
+      "Write it with this package's writer; a foreign writer must follow core's state/layout.ts.",
   },
   ERR_VFMIG_STATE_SCHEMA: {
     means: "A record's value does not fit the schema that the plugin states for it.",

@@ -40,7 +40,9 @@ export const vfioUserCodes = {
     remedy: "Do what the message proposes, such as giving the guest file-backed shared memory.",
   },
   ERR_VFMIG_VFIO_USER_PRIVATE_MEMORY: {
-    means: "A guest runs on a private copy of the memory that its VMM sent, so no device can reach it.",
-    remedy: "Share the memory: with QEMU, `-object memory-backend-memfd,...,share=on`; then connect anew.",
+    means:
+      "A guest runs on a private copy of the memory that its VMM sent, so no device can reach it.",
+    remedy:
+      "Share the memory: with QEMU, `-object memory-backend-memfd,...,share=on`; then connect anew.",
   },
 } as const;
