@@ -4,6 +4,8 @@
 VF_SLOT=/sys/bus/pci/devices/0000:00:02.0
 PEER_SLOT=/sys/bus/pci/devices/0000:00:04.0
 NO_DAD="net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0"
+# An interface answers for its own addresses only, or frames of a wrong VLAN would pass unseen.
+STRICT="net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.all.arp_ignore=1"
 
 # Name of the VF's interface; it may change when the driver is loaded again.
 vf() { ls "$VF_SLOT/net" 2>/dev/null; }
@@ -44,8 +46,8 @@ set_peer() {
   PEER=$!
   sleep 0.1
   # Addresses are taken at once; that nobody else has them is known.
-  sysctl -q -w $NO_DAD
-  peer sysctl -q -w $NO_DAD
+  sysctl -q -w $NO_DAD $STRICT
+  peer sysctl -q -w $NO_DAD $STRICT
   ip link set "$interface" netns "$PEER"
   peer ip link set "$interface" name peer
   peer ip link set lo up
@@ -78,6 +80,40 @@ set_mtu() {
 # Interrupts of the VF's queue vectors so far, a number for each queue.
 queue_interrupts() {
   awk '/iavf.*TxRx/ { sum = 0; for (n = 2; n <= NF && $n ~ /^[0-9]+$/; n++) sum += $n; print sum }' /proc/interrupts
+}
+
+# Begins 32 TCP connections from the peer to the VF, which answers none: no frame of its own is counted.
+flows_to_vf() {
+  ip route add blackhole 10.9.0.2/32
+  sleep 0.2
+  queue_interrupts
+  for port in $(seq 7001 7032); do peer nc -w 1 10.9.0.1 "$port" & done >/dev/null 2>&1
+  sleep 1.5
+  queue_interrupts
+  ip route del blackhole 10.9.0.2/32
+}
+
+all_interrupts() { queue_interrupts | awk '{ sum += $1 } END { print sum }'; }
+
+# VLAN 5 is gone at the VF: what the peer still sends there must not even raise an interrupt.
+is_deaf_for_vlan5() {
+  before=$(all_interrupts)
+  peer ping -c 20 -i 0.05 -W 1 10.5.1.1 && return 1
+  heard=$(($(all_interrupts) - before))
+  [ "$heard" -lt 5 ] || {
+    echo "$heard interrupts"
+    return 1
+  }
+}
+
+# Frames that came broken to either end: TCP, UDP, ICMP and IP count them.
+broken_frames() {
+  for end in "" peer; do
+    $end cat /proc/net/snmp | awk '
+      $1 != last { split($0, names); last = $1; next }
+      { for (n = 2; n <= NF; n++) if (names[n] ~ /^(InCsumErrors|InHdrErrors)$/) sum += $n }
+      END { print sum + 0 }'
+  done
 }
 
 # What no kernel should say.
