@@ -1,4 +1,10 @@
 export { connectVfioUser, type VfioUserClient } from "./client/client.ts";
 export type { VfioUserClientOptions } from "./client/options.ts";
+export type { UnmapDirty } from "./client/operations.ts";
+export type { RegionIoFd } from "./codec/region-io-fds.ts";
+export type { SmallWrite } from "./codec/region-write-multi.ts";
+export { PEER_FAULTS, type ClientQuirk, type PeerFault } from "./peers/peer-faults.ts";
+export type { MemoryFilePolicy } from "./server/memory-files.ts";
 export type { VfioUserServerOptions } from "./server/options.ts";
+export type { TraceSink } from "./trace/tracer.ts";
 export { createVfioUserServer, type VfioUserServer } from "./server/server.ts";

@@ -19,6 +19,13 @@ import {
   writeMigrationState,
   writePrecopyInfo,
 } from "./migration.ts";
+import {
+  readRegionIoFds,
+  readRegionIoFdsRequest,
+  regionIoFdsBytes,
+  writeRegionIoFds,
+} from "./region-io-fds.ts";
+import { readWriteMulti, writeWriteMulti } from "./region-write-multi.ts";
 import { readRegionInfo, regionInfoBytes, writeRegionInfo } from "./region-info.ts";
 import { readSetIrqs, writeSetIrqs } from "./set-irqs.ts";
 import { capabilitiesJson, decodeVersion, encodeVersion } from "./version.ts";
@@ -231,6 +238,60 @@ describe("what is written is read back", () => {
   });
 });
 
+describe("the rarer messages give back what was written", () => {
+  it("an unmapping with dirty pages", () => {
+    fc.assert(
+      fc.property(pages, fc.integer({ min: 1, max: 200_000 }), page, (iova, count, pageSize) => {
+        const size = BigInt(count) << 12n;
+        if (iova + size > 1n << 64n) return;
+        const bitmap = { pageSize, bytes: bitmapBytes(size, pageSize) };
+        const { view } = buffer();
+        const length = writeDmaUnmap(view, AT, { all: false, iova, size, bitmap });
+        expect(readDmaUnmap(view, AT, length, 1 << 20)).toEqual({ all: false, iova, size, bitmap });
+        expect(() => readDmaUnmap(view, AT, length, bitmap.bytes - 1)).toThrow("limit");
+      }),
+    );
+  });
+
+  it("many small writes", () => {
+    const write = fc.record({
+      index: u32,
+      offset: safe,
+      data: fc.uint8Array({ maxLength: 8 }),
+    });
+    fc.assert(
+      fc.property(fc.array(write, { maxLength: 300 }), (writes) => {
+        const { view, bytes } = buffer();
+        const length = writeWriteMulti(view, bytes, AT, writes);
+        const read = readWriteMulti(view, bytes, AT, length);
+        expect(read.map(({ data, ...rest }) => ({ ...rest, data: data.slice() }))).toEqual(writes);
+      }),
+    );
+  });
+
+  it("io fds", () => {
+    const entry = fc.record({
+      offset: safe,
+      size: safe,
+      type: fc.constantFrom("ioeventfd" as const, "ioregionfd" as const),
+      flags: u32,
+      dataMatch: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+      fd: fc.nat(1000),
+    });
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 16 }), u32, (entries, index) => {
+        const { view } = buffer();
+        const fds = entries.map(({ fd }) => fd);
+        const length = writeRegionIoFds(view, AT, index, entries, true);
+        expect(length).toBe(regionIoFdsBytes(entries));
+        expect(readRegionIoFds(view, AT, length, fds)).toEqual({ argsz: length, entries });
+        const head = writeRegionIoFds(view, AT, index, entries, false);
+        expect(readRegionIoFds(view, AT, head, [])).toEqual({ argsz: length, entries: [] });
+      }),
+    );
+  });
+});
+
 describe("what makes no sense is refused", () => {
   const readers: Record<string, (view: DataView, bytes: Uint8Array, length: number) => unknown> = {
     "device information": (view, _bytes, length) => readDeviceInfo(view, 0, length),
@@ -239,6 +300,9 @@ describe("what makes no sense is refused", () => {
     interrupts: (view, bytes, length) => readSetIrqs(view, bytes, 0, length, [], 0),
     mappings: (view, _bytes, length) => readDmaMap(view, 0, length, 4096),
     unmapping: (view, _bytes, length) => readDmaUnmap(view, 0, length, 4096),
+    "many writes": (view, bytes, length) => readWriteMulti(view, bytes, 0, length),
+    "io fds": (view, _bytes, length) => readRegionIoFds(view, 0, length, [1, 2]),
+    "requests for io fds": (view, _bytes, length) => readRegionIoFdsRequest(view, 0, length),
     features: (view, _bytes, length) => readFeatureHead(view, 0, length),
     "log start": (view, _bytes, length) => readLoggingStart(view, 0, length),
     "log report": (view, _bytes, length) => readLoggingReport(view, 0, length, 1 << 20),
