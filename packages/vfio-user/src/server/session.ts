@@ -55,6 +55,7 @@ export class Session {
   /** Settles when the client has gone and everything of it is released. */
   readonly done: Promise<void>;
   readonly #tracer: Tracer | undefined;
+  readonly #laneWriters = new Map<Lane, ReplyWriter>();
   readonly #sharing: SharingCheck;
   readonly #sendLimit: number;
   #twin: Connection | undefined;
@@ -158,10 +159,17 @@ export class Session {
     );
   }
 
-  /** A writer with a buffer of its own, for replies that are filled while others are built. */
-  ownWriter(): ReplyWriter {
-    const writer = new ReplyWriter(this.#tracer);
-    writer.attach(this.connection);
+  /**
+   * The writer of a lane, for replies that its work fills while others are built. Work of one lane never
+   * meets, so one buffer serves all of it; fresh memory for each would cost more than what is filled in.
+   */
+  writerOf(lane: Lane): ReplyWriter {
+    let writer = this.#laneWriters.get(lane);
+    if (writer === undefined) {
+      writer = new ReplyWriter(this.#tracer);
+      writer.attach(this.connection);
+      this.#laneWriters.set(lane, writer);
+    }
     return writer;
   }
 

@@ -80,13 +80,15 @@ export function loggingReport(
   session.defer(session.migrationLane, message, async (ticket) => {
     await session.roomToSend();
     if (session.connection.closed) return;
-    // A buffer of its own: other replies are built while the device fills the bitmap.
-    const writer = session.ownWriter();
+    const writer = session.writerOf(session.migrationLane);
     const size = fits ? total : fixed;
     writer.reserve(size);
     const from = writer.at + fixed;
-    if (fits)
-      await logging.report(range, pageSize, writer.bytes.subarray(from, from + bitmapBytes));
+    if (fits) {
+      // The buffer has been used before, and a log only sets bits.
+      const bits = writer.bytes.subarray(from, from + bitmapBytes).fill(0);
+      await logging.report(range, pageSize, bits);
+    }
     writeFeatureHead(writer.view, writer.at, total, FEATURE.DMA_LOGGING_REPORT, FEATURE_FLAG.GET);
     writeLoggingReport(writer.view, writer.at + DEVICE_FEATURE.DATA, range, pageSize);
     writer.send(ticket, size);

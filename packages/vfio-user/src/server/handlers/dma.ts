@@ -22,7 +22,8 @@ export function dmaMap(session: Session, message: Message): void {
   }
   const fd = message.fds.pop();
   if (fd === undefined) {
-    logger.debug("vfio-user: a mapping came without fd; only messages reach it", {
+    const text = "only messages reach it, and a device that takes none cannot reach it";
+    logger.info(`vfio-user: a mapping came without fd: ${text}`, {
       iova: `0x${request.iova.toString(16)}`,
       size: Number(request.size),
     });
@@ -81,10 +82,10 @@ async function unmapWithBitmap(
   logging: DmaLoggingFacet,
 ): Promise<void> {
   await session.dma.unmap(request);
-  const writer = session.ownWriter();
+  const writer = session.writerOf(session.dmaLane);
   writer.reserve(DMA_UNMAP_BITMAP.BYTES + bitmap.bytes);
   const from = writer.at + DMA_UNMAP_BITMAP.DATA;
-  const bits = writer.bytes.subarray(from, from + bitmap.bytes);
+  const bits = writer.bytes.subarray(from, from + bitmap.bytes).fill(0);
   try {
     await logging.report(request, bitmap.pageSize, bits);
   } catch (error) {

@@ -24,7 +24,7 @@ export function migDataRead(session: Session, message: Message): void {
   session.defer(session.migrationLane, message, async (ticket) => {
     await session.roomToSend();
     if (session.connection.closed) return;
-    const writer = session.ownWriter();
+    const writer = session.writerOf(session.migrationLane);
     writer.reserve(MIG_DATA.BYTES + size);
     const from = HEADER.BYTES + MIG_DATA.DATA;
     const got = await migration.readData(writer.bytes.subarray(from, from + size));
