@@ -47,6 +47,7 @@ async function runGuest(
     const before = served.child.stderr.length;
     const passed = await recorder.run(title(name), async (evidence) => {
       evidence("vfmig serve's stderr", () => served.child.stderr.slice(before));
+      evidence("the last messages", () => served.trace);
       evidence("QEMU's stderr", () => guest.machine.child.stderr);
       evidence("the guest's console", () => guest.console);
       try {

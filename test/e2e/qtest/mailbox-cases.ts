@@ -108,15 +108,21 @@ export const MAILBOX_CASES: readonly QtestCase[] = [
   {
     name: "guest memory without file is reached by messages",
     async run(context) {
-      const before = context.served.child.stderr.length;
-      await using rig = await rigOf(context, { backend: "memory-backend-ram,id=mem,size=256M" });
-      // A server that cannot do this says so of the mapping of all memory.
-      const told = context.served.child.stderr.slice(before);
-      if (/cannot reach it iova=0x0 size=268435456/u.test(told)) {
-        throw new Skip("the server does not reach memory by messages");
+      if (context.model.plugin !== undefined) {
+        throw new Skip("a plugin gives addresses to hardware, which reaches no memory by messages");
       }
-      await opensMailbox(rig);
-      await asksVersion(rig.driver);
+      const { child } = context.served;
+      const before = child.stderr.length;
+      await using rig = await rigOf(context, { backend: "memory-backend-ram,id=mem,size=256M" });
+      await rig.driver.enable();
+      await rig.driver.openMailbox();
+      await rig.driver.sendVersion();
+      // A model that cannot do this says so at once.
+      const version = await rig.driver.version(500).catch(String);
+      if (/memory that is not mapped/u.test(child.stderr.slice(before))) {
+        throw new Skip("the model does not reach memory by messages");
+      }
+      assert.equal(version, "1.1");
     },
   },
   {

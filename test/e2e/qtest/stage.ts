@@ -18,8 +18,13 @@ export async function qtestStage({ artifacts, recorder }: StageContext): Promise
       await recorder.run(`${model.name}: ${name}`, async (evidence) => {
         const before = served.child.stderr.length;
         evidence("vfmig serve's stderr", () => served.child.stderr.slice(before));
+        evidence("the last messages", () => served.trace);
         const [a, b] = [served.device("a"), served.device("b")];
-        const serveAlone = (): Promise<Served> => serve(model);
+        const serveAlone = async (): Promise<Served> => {
+          const alone = await serve(model);
+          evidence("the last messages of the case's own server", () => alone.trace);
+          return alone;
+        };
         await run({ qemu, model, evidence, served, a, b, serveAlone });
       });
     }

@@ -19,7 +19,7 @@ export class Skip extends Error {
 }
 
 const LIMIT_MS = 60_000;
-const SHOWN = 6000;
+const SHOWN = 8000;
 
 /** Runs cases one after the other and keeps what came of them. */
 export class Recorder {

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,11 @@ import type { DeviceEntry } from "./configurations.ts";
 
 const cli = fileURLToPath(new URL("../../../packages/cli/bin/vfmig.js", import.meta.url));
 const modules = fileURLToPath(new URL("../../node_modules", import.meta.url));
+
+/** Beginning of the names of the trace files. */
+const TRACE = "trace";
+/** Bytes of a trace that are shown. */
+const TRACE_SHOWN = 3000;
 
 /** What `vfmig serve --json` says of a device. */
 export interface ServedDevice {
@@ -25,6 +31,8 @@ export class Served implements AsyncDisposable {
   /** Folder of the configuration. */
   readonly folder: string;
 
+  #traceAtEnd: string | undefined;
+
   private constructor(child: Child, devices: readonly ServedDevice[], folder: string) {
     this.child = child;
     this.devices = devices;
@@ -37,7 +45,16 @@ export class Served implements AsyncDisposable {
     await symlink(modules, join(folder, "node_modules"));
     const text = JSON.stringify({ devices: entries }).replaceAll("{folder}", folder);
     await writeFile(join(folder, "vfmig.config.json"), text);
-    const words = [cli, "serve", "--config", folder, "--json", "--verbose"];
+    const words = [
+      cli,
+      "serve",
+      "--config",
+      folder,
+      "--json",
+      "--verbose",
+      "--trace",
+      join(folder, TRACE),
+    ];
     const child = new Child(process.execPath, words);
     try {
       const line = await within(30_000, "vfmig serve", firstLine(child));
@@ -64,10 +81,22 @@ export class Served implements AsyncDisposable {
     return list.trim().split(" ").filter(Boolean).map(Number);
   }
 
+  /** The last vfio-user messages of every device. */
+  get trace(): string {
+    return this.#traceAtEnd ?? this.devices.map(({ name }) => this.#traceOf(name)).join("\n");
+  }
+
+  #traceOf(device: string): string {
+    const file = join(this.folder, `${TRACE}.${device}`);
+    if (!existsSync(file)) return `${device}: no trace`;
+    return `${device}: ...${readFileSync(file, "utf8").slice(-TRACE_SHOWN)}`;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.child.end === undefined) this.child.process.kill("SIGTERM");
     const how = await within(10_000, "vfmig serve's end", this.child.exited).catch(String);
     await this.child.kill();
+    this.#traceAtEnd ??= this.trace;
     await rm(this.folder, { recursive: true, force: true });
     if (how !== "exited with 0" && how !== "was ended by SIGKILL") {
       throw new Error(`vfmig serve ${how} when it was asked to stop\n${this.child.stderr.trim()}`);
