@@ -26,6 +26,7 @@ export * from "./errors/vfmig-error.ts";
 export { checkIrqRequest, isIrqDisable } from "./irqs/check-irq-request.ts";
 export { createIrqVectors, type IrqVectors, type IrqVectorsOptions } from "./irqs/irq-vectors.ts";
 export * from "./logger.ts";
+export { quietLogger, type QuietLoggerOptions } from "./quiet-logger.ts";
 export { createGuestMemory } from "./memory/create-guest-memory.ts";
 export {
   createDmaMap,

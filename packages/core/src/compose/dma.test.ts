@@ -25,6 +25,15 @@ describe("guest memory of a composed device", () => {
     expect(it.base.dma.size).toBe(2);
   });
 
+  it("is a hole where it came without a file, and whoever uses it is told the remedy, once", async () => {
+    const it = await composed();
+    await it.device.mapDma({ ...mapping(0x1000n), memory: undefined });
+    for (let i = 0; i < 3; i++)
+      expect(it.sub.context?.memory.find(0x1000, 8, "read")).toBe(undefined);
+    const told = it.logger.lines.filter((line) => line.includes("share=on"));
+    expect(told).toEqual([expect.stringMatching(/^warn: .* 0x1000 .*plugin:.* cannot reach it/)]);
+  });
+
   it("is not mapped anywhere when the base refuses", async () => {
     const it = await composed();
     it.base.fail.set("mapDma", new Error("ENOMEM"));

@@ -31,7 +31,14 @@ export class GuestDma {
     this.#guard = guard;
     this.#logger = logger;
     this.#map = new DmaMap(base.info.iovaWindows);
-    this.memory = createGuestMemory(this.#map);
+    this.memory = createGuestMemory(this.#map, (iova) =>
+      logger.warn(
+        `The guest's driver uses memory at 0x${iova.toString(16)} that came without a file: ` +
+          `${guard.layer} cannot reach it, and takes it as a hole. Give the guest memory with a file ` +
+          "(QEMU: -object memory-backend-memfd,id=mem,size=...,share=on).",
+        { layer: guard.layer, iova },
+      ),
+    );
     this.private = new PrivateMemory(base, this.#map, guard, logger, allocateMemory);
   }
 

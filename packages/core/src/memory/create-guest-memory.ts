@@ -12,8 +12,12 @@ class MappedGuestMemory implements GuestMemory {
   /** The entry that answered last: rings and buffers are touched in runs. */
   #last: DmaEntry | undefined;
 
-  constructor(map: DmaMap) {
+  readonly #onUnreachable: ((iova: number) => void) | undefined;
+  readonly #told = new WeakSet<DmaEntry>();
+
+  constructor(map: DmaMap, onUnreachable: ((iova: number) => void) | undefined) {
     this.#map = map;
+    this.#onUnreachable = onUnreachable;
   }
 
   span(iova: number, length: number, access: Access): MemorySpan {
@@ -26,6 +30,7 @@ class MappedGuestMemory implements GuestMemory {
     if (!isRange(iova, length)) return undefined;
     const entry = this.#entryAt(iova);
     if (entry === undefined || iova + length > entry.end || !allows(entry, access)) {
+      if (entry?.span === undefined) this.#tell(entry, iova);
       return undefined;
     }
     return entry.span;
@@ -42,6 +47,13 @@ class MappedGuestMemory implements GuestMemory {
     const span = this.find(iova, from.length, "write");
     if (span === undefined) return this.#copyAcross(iova, from, "write");
     span.bytes.set(from, iova - span.base);
+  }
+
+  /** Once for each mapping: whoever looks for memory there does so again and again. */
+  #tell(entry: DmaEntry | undefined, iova: number): void {
+    if (entry === undefined || this.#onUnreachable === undefined || this.#told.has(entry)) return;
+    this.#told.add(entry);
+    this.#onUnreachable(iova);
   }
 
   #entryAt(iova: number): DmaEntry | undefined {
@@ -104,9 +116,16 @@ class MappedGuestMemory implements GuestMemory {
   }
 }
 
-/** {@link GuestMemory} over a table of mappings, which stays the caller's to change. */
-export function createGuestMemory(map: DmaMap): GuestMemory {
-  return new MappedGuestMemory(map);
+/**
+ * {@link GuestMemory} over a table of mappings, which stays the caller's to change.
+ *
+ * @param onUnreachable - told once for each mapping without memory that somebody reaches for
+ */
+export function createGuestMemory(
+  map: DmaMap,
+  onUnreachable?: (iova: number) => void,
+): GuestMemory {
+  return new MappedGuestMemory(map, onUnreachable);
 }
 
 function isRange(iova: number, length: number): boolean {

@@ -141,6 +141,21 @@ describe("guest memory", () => {
     expect(() => createGuestMemory(map).span(0x1000, 1, "read")).toThrow("share=on");
   });
 
+  it("tells once of each mapping without memory that somebody reaches for", () => {
+    const map = createDmaMap();
+    const told: number[] = [];
+    const memory = createGuestMemory(map, (iova) => told.push(iova));
+    map.add(mapping(0x1000n, 1, { memory: undefined }));
+    map.add(mapping(0x2000n, 1));
+    const second = map.add(mapping(0x3000n, 1, { memory: undefined }));
+    for (const iova of [0x2000, 0x1010, 0x1020, 0x9000, 0x3004]) memory.find(iova, 4, "read");
+    expect(told).toEqual([0x1010, 0x3004]);
+    map.remove(second);
+    map.add(mapping(0x3000n, 1, { memory: undefined }));
+    expect(() => memory.read(0x3ff0, new Uint8Array(4))).toThrow("share=on");
+    expect(told).toEqual([0x1010, 0x3004, 0x3ff0]);
+  });
+
   it("copies across neighbours, and writes nothing where a hole follows", () => {
     const map = createDmaMap();
     const memory = createGuestMemory(map);

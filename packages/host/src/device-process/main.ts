@@ -1,6 +1,7 @@
 import "reflect-metadata";
 import {
   loadConfig,
+  quietLogger,
   systemClock,
   VfmigError,
   type ComposedDevice,
@@ -19,7 +20,8 @@ import { toWireError } from "./wire-error.ts";
 
 /** A device's process: opens what the configuration names, serves it, and answers its host. */
 async function main(start: DeviceStart): Promise<void> {
-  const logger = hostLogger();
+  // What guests and clients cause must not fill the host's log.
+  const logger = quietLogger(hostLogger(), systemClock, { burst: 512, perSecond: 64 });
   const io = createLinuxIo();
   const scope = container.createChildContainer();
   scope.registerInstance(TOKENS.clock, systemClock);

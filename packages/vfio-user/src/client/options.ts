@@ -1,7 +1,6 @@
-import { silentLogger, systemClock } from "@vfmig/core";
+import { quietLogger, silentLogger, systemClock } from "@vfmig/core";
 import type { Clock, Logger } from "@vfmig/core";
 import type { NativeIo, ReceiveBounds } from "@vfmig/linux";
-import { quietLogger } from "../quiet-logger.ts";
 import { within } from "../server/options.ts";
 
 export interface VfioUserClientOptions {

@@ -1,9 +1,8 @@
-import { VfmigError, silentLogger, systemClock } from "@vfmig/core";
+import { VfmigError, quietLogger, silentLogger, systemClock } from "@vfmig/core";
 import type { Clock, Logger, VfioDevice } from "@vfmig/core";
 import type { NativeIo } from "@vfmig/linux";
 import type { RegionIoFd } from "../codec/region-io-fds.ts";
 import type { ClientQuirk } from "../peers/peer-faults.ts";
-import { quietLogger } from "../quiet-logger.ts";
 import type { TraceSink } from "../trace/tracer.ts";
 import type { WaitPolicy } from "../transport/wait-policy.ts";
 import type { MemoryFilePolicy } from "./memory-files.ts";
