@@ -105,7 +105,7 @@ export class Session {
       maxFds: MAX_MESSAGE_FDS,
       sendLimitBytes: this.#sendLimit,
       wait: settings.wait,
-      busy: () => this.#deferred > 0,
+      busy: () => this.#deferred > 0 || this.calls.pending > 0,
       onMessage: (message) => this.#onMessage(message),
       onEnd: (error) => {
         this.#logEnd(error);
@@ -149,6 +149,7 @@ export class Session {
       this.#deferredBytes -= heldBytes;
       release();
       this.#balance();
+      if (this.#deferred === 0) this.connection.lookAgain();
     };
     lane.add(
       () => this.#perform(ticket, work, finish),
