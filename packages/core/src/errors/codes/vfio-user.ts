@@ -1,7 +1,8 @@
 /** Codes thrown by vfio-user; each is documented on the errors page and thrown somewhere (tested). */
 export const vfioUserCodes = {
   ERR_VFMIG_VFIO_USER_PROTOCOL: {
-    means: "The peer of a vfio-user connection broke the protocol: the connection was ended, or a reply dropped.",
+    means:
+      "The peer of a vfio-user connection broke the protocol: the connection was ended, or a reply dropped.",
     remedy: "Look at the peer's version; the message names the field that was wrong.",
   },
   ERR_VFMIG_VFIO_USER_VERSION: {
