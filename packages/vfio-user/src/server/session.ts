@@ -149,7 +149,6 @@ export class Session {
       this.#deferredBytes -= heldBytes;
       release();
       this.#balance();
-      if (this.#deferred === 0) this.connection.lookAgain();
     };
     lane.add(
       () => this.#perform(ticket, work, finish),
