@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Child } from "../machine/child.ts";
 import { within } from "../run/time-limit.ts";
@@ -98,6 +98,10 @@ export class Served implements AsyncDisposable {
     await this.child.kill();
     this.#traceAtEnd ??= this.trace;
     await rm(this.folder, { recursive: true, force: true });
+    // A server that was killed leaves its sockets.
+    for (const { socketPath } of this.devices) {
+      await rm(dirname(socketPath), { recursive: true, force: true });
+    }
     if (how !== "exited with 0" && how !== "was ended by SIGKILL") {
       throw new Error(`vfmig serve ${how} when it was asked to stop\n${this.child.stderr.trim()}`);
     }
