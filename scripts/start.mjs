@@ -1,13 +1,16 @@
 // `npm start`: sets up, builds, and runs the main job with the arguments given after `--`.
+// `npm run vfmig`: the same for any command of vfmig.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { build, pinnedNode, root, setUp, toolEnvironment } from "./toolchain.mjs";
 
+const demo = ["demo", "--config", join(root, "examples", "demo", "vfmig.config.ts")];
+const given = process.argv.slice(2);
+const words = given[0] === "--any" ? given.slice(1) : [...demo, ...given];
+
 await setUp();
 await build();
-const cli = join(root, "packages", "cli", "bin", "vfmig.js");
-const config = join(root, "examples", "demo", "vfmig.config.ts");
-const child = spawn(pinnedNode(), [cli, "demo", "--config", config, ...process.argv.slice(2)], {
+const child = spawn(pinnedNode(), [join(root, "packages", "cli", "bin", "vfmig.js"), ...words], {
   stdio: "inherit",
   env: toolEnvironment(),
 });
