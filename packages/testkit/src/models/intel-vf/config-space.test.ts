@@ -89,9 +89,9 @@ describe.each(VF_KINDS)("%s", (kind) => {
       expect(after).toEqual(before);
     });
 
-    test("offers no INTx, no MSI, and MSI-X that grows", () => {
+    test("offers no INTx and no MSI, MSI-X that grows, and one error and one request event", () => {
       const irqs = newRig({ vectors: 5 }).device.info.irqs;
-      expect(irqs.map((irq) => irq.count)).toEqual([0, 0, 5, 0, 0]);
+      expect(irqs.map((irq) => irq.count)).toEqual([0, 0, 5, 1, 1]);
       expect(irqs[2]).toMatchObject({ eventfd: true, maskable: false, noResize: false });
     });
 

@@ -48,11 +48,13 @@ export function deviceInfo(name: string, spec: FunctionSpec): DeviceInfo {
       return { index, size, read: size > 0, write: size > 0 };
     }),
     irqs: Array.from({ length: PCI_IRQ.REQ + 1 }, (_, index) => {
-      const msix = index === PCI_IRQ.MSIX;
+      // As vfio-pci has it for a PCI Express function: one error and one request event each.
+      const events = index === PCI_IRQ.ERR || index === PCI_IRQ.REQ ? 1 : 0;
+      const count = index === PCI_IRQ.MSIX ? spec.msix.vectors : events;
       return {
         index,
-        count: msix ? spec.msix.vectors : 0,
-        eventfd: msix,
+        count,
+        eventfd: count > 0,
         maskable: false,
         automasked: false,
         noResize: false,
