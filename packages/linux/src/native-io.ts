@@ -102,6 +102,11 @@ export interface NativeIo {
   /** Ends both directions; a blocked peer wakes. */
   shutdown(fd: number): void;
   peerCredentials(fd: number): PeerCredentials;
+  /**
+   * Asks for room for `bytes` bytes of messages under way to the peer. A process without privileges is
+   * given what the system allows (`net.core.wmem_max`).
+   */
+  growSendBuffer(fd: number, bytes: number): void;
 
   /**
    * Reads at most `length` bytes into `into` at `offset`; received fds are appended to `fds`

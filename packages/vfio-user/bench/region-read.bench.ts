@@ -86,13 +86,13 @@ function listRows(): readonly Row[] {
     },
     {
       name: "vfio-user, TypeScript at both ends",
-      server: server("return"),
+      server: server("adaptive"),
       client,
       floors: ["floor: no protocol, TypeScript at both ends", "floor: no protocol, C at both ends"],
     },
     {
-      name: "vfio-user, both ends wait bounded",
-      server: server("bounded"),
+      name: "vfio-user, TypeScript at both ends, the client looks 60 times",
+      server: server("adaptive"),
       client: [...client, "60"],
       floors: ["floor: no protocol, TypeScript at both ends", "floor: no protocol, C at both ends"],
     },
@@ -121,7 +121,7 @@ function listRows(): readonly Row[] {
     ...rows,
     {
       name: "vfio-user, C client",
-      server: server("return"),
+      server: server("adaptive"),
       client: asks,
       floors: [
         "floor: no protocol, TypeScript server, C client",
@@ -129,8 +129,8 @@ function listRows(): readonly Row[] {
       ],
     },
     {
-      name: "vfio-user, C client, server waits bounded",
-      server: server("bounded"),
+      name: "vfio-user, C client, wait: none",
+      server: server("none"),
       client: asks,
       floors: [
         "floor: no protocol, TypeScript server, C client",

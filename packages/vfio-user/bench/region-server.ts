@@ -2,52 +2,14 @@
  * Server of the region benchmark: a small device with a sub-driver composed onto it, which traps another part of
  * the region than the one that is read. Serves until its parent closes its input.
  *
- * Run: node region-server.ts PATH return|bounded
+ * Run: node region-server.ts PATH adaptive|none|bounded [bare]
  */
-import { compose, defineSubDriver, type RegionInfo, type VfioDevice } from "@vfmig/core";
+import { compose, defineSubDriver } from "@vfmig/core";
 import { createLinuxIo } from "@vfmig/linux";
 import { createVfioUserServer } from "@vfmig/vfio-user";
+import { createBenchDevice } from "./bench-device.ts";
 
-const [path = "", mode = "return"] = process.argv.slice(2);
-const BAR_BYTES = 65_536;
-
-/** Registers in plain memory: the least that a device model can be. */
-function createRegisters(): VfioDevice {
-  const bar = new Uint8Array(BAR_BYTES);
-  const config = new Uint8Array(256);
-  const sizes = [BAR_BYTES, 0, 0, 0, 0, 0, 0, config.length, 0];
-  const regions: readonly RegionInfo[] = sizes.map((size, index) => ({
-    index,
-    size,
-    read: size > 0,
-    write: size > 0,
-  }));
-  return {
-    info: {
-      identity: { device: "registers", base: { name: "registers", version: "1.0.0" } },
-      pci: true,
-      resettable: true,
-      regions,
-      irqs: [],
-      iovaWindows: [{ first: 0n, last: 0xffff_ffff_ffff_ffffn }],
-    },
-    readRegion(index, offset, into) {
-      const from = index === 0 ? bar : config;
-      for (let i = 0; i < into.length; i++) into[i] = from[offset + i] ?? 0;
-    },
-    writeRegion(index, offset, from) {
-      const into = index === 0 ? bar : config;
-      for (let i = 0; i < from.length; i++) into[offset + i] = from[i] ?? 0;
-    },
-    setIrqs() {},
-    mapDma() {},
-    unmapDma() {},
-    async reset() {},
-    migration: undefined,
-    dmaLogging: undefined,
-    async [Symbol.asyncDispose]() {},
-  };
-}
+const [path = "", mode = "adaptive", layers = "composed"] = process.argv.slice(2);
 
 const transparent = defineSubDriver({
   name: "transparent",
@@ -69,11 +31,12 @@ const transparent = defineSubDriver({
   }),
 });
 
+const device = createBenchDevice();
 const server = createVfioUserServer({
   io: createLinuxIo(),
-  device: await compose(createRegisters(), transparent),
+  device: layers === "bare" ? device : await compose(device, transparent),
   path,
-  ...(mode === "bounded" ? { wait: {} } : {}),
+  wait: mode === "bounded" ? {} : mode === "none" ? "none" : "adaptive",
 });
 process.stdin.on("end", () => void server.close());
 process.stdin.resume();

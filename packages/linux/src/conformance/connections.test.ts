@@ -54,3 +54,27 @@ describeNativeIo("connections", (rig) => {
     });
   });
 });
+
+describeNativeIo("room for messages under way", (rig) => {
+  test("can be asked for in any amount, and messages pass as before", () => {
+    const [one, other] = rig.pair();
+    for (const bytes of [1, 1_048_576, Number.MAX_SAFE_INTEGER]) rig.io.growSendBuffer(one, bytes);
+    rig.io.send(one, bytesOf(1, 2, 3), 0, 3, []);
+    expect(rig.receive(other).bytes).toEqual([1, 2, 3]);
+  });
+
+  test("is refused for a descriptor that is closed", () => {
+    const fd = rig.io.eventfd();
+    rig.io.close(fd);
+    expect(failure(() => rig.io.growSendBuffer(fd, 4096))).toBe("EBADF");
+  });
+
+  test("and a yield of the CPU comes back", () => {
+    rig.io.yieldCpu();
+    const [one, other] = rig.pair();
+    expect(rig.io.waitReadable(one, 0)).toBe(false);
+    rig.io.send(other, bytesOf(1), 0, 1, []);
+    rig.io.yieldCpu();
+    expect(rig.receive(one).count).toBe(1);
+  });
+});

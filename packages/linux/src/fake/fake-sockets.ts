@@ -15,6 +15,7 @@ type SocketCalls = Pick<
   | "connect"
   | "shutdown"
   | "peerCredentials"
+  | "growSendBuffer"
   | "receive"
   | "send"
 >;
@@ -75,6 +76,7 @@ export function createFakeSockets(
       if (file instanceof FakeListener) file.end();
       else stream("shutdown", fd).end();
     },
+    growSendBuffer: (fd) => void stream("setsockopt", fd),
     peerCredentials(fd) {
       stream("getsockopt", fd);
       return { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };

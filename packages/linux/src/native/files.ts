@@ -88,7 +88,8 @@ function kindOf(stats: BigIntStats, link: string, sealable: boolean): FileStatus
   return stats.isCharacterDevice() || stats.isBlockDevice() ? "device" : "other";
 }
 
-function fstat(fd: number): BigIntStats {
+/** @throws VfmigError `ERR_VFMIG_SYSTEM_CALL` */
+export function fstat(fd: number): BigIntStats {
   try {
     return fstatSync(fd, { bigint: true });
   } catch (error) {

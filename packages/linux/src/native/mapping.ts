@@ -2,7 +2,7 @@ import { checkFd, checkFileRange, checkPart } from "../checks.ts";
 import type { MappedMemory, MmapOptions } from "../native-io.ts";
 import { systemCallError } from "../system-call-error.ts";
 import * as abi from "./abi.ts";
-import { duplicate, status } from "./files.ts";
+import { duplicate, fstat } from "./files.ts";
 import type { Libc } from "./libc.ts";
 
 /** Bytes of a mapping that can be taken from whoever holds them. */
@@ -74,10 +74,12 @@ class LinuxPart implements MappedMemory {
   readonly address: bigint;
   readonly fd: number;
   readonly fdOffset: bigint;
+  readonly #libc: Libc;
   readonly #whole: LinuxMapping;
   readonly #offset: number;
   readonly #size: number;
-  readonly #window: Window;
+  /** Made when it is asked for: the engine collects garbage the sooner, the larger its views are. */
+  #window: Window | undefined;
   readonly #ended: () => void;
   #live = true;
 
@@ -88,11 +90,15 @@ class LinuxPart implements MappedMemory {
     this.#whole = whole;
     this.#offset = offset;
     this.#size = size;
-    this.#window = new Window(libc, this.address, size);
+    this.#libc = libc;
     this.#ended = ended;
   }
 
   get bytes(): Uint8Array {
+    if (this.#window === undefined) {
+      if (!this.#live) return NOTHING;
+      this.#window = new Window(this.#libc, this.address, this.#size);
+    }
     return this.#window.bytes;
   }
 
@@ -104,7 +110,7 @@ class LinuxPart implements MappedMemory {
   [Symbol.dispose](): void {
     if (!this.#live) return;
     this.#live = false;
-    this.#window.detach();
+    this.#window?.detach();
     this.#ended();
   }
 }
@@ -121,9 +127,8 @@ export function map(
 ): MappedMemory {
   checkFd("mmap", fd);
   const offset = options.offset ?? 0n;
-  const { kind, size: fileSize } = status(libc, fd);
-  const isFile = kind === "file" || kind === "memfd";
-  checkFileRange({ fd, offset, size }, pageSize, isFile ? fileSize : undefined);
+  const stats = fstat(fd);
+  checkFileRange({ fd, offset, size }, pageSize, stats.isFile() ? stats.size : undefined);
   const own = duplicate(libc, fd);
   const prot = options.write === false ? abi.PROT_READ : abi.PROT_READ | abi.PROT_WRITE;
   const at = libc.mmap(0, size, prot, abi.MAP_SHARED, own, offset);

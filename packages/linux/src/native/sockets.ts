@@ -12,10 +12,12 @@ const STREAM = abi.SOCK_STREAM | abi.SOCK_CLOEXEC | abi.SOCK_NONBLOCK;
 
 /** Connections that may wait for an accept. */
 const BACKLOG = 64;
+/** The kernel doubles what is asked for, in 32 bits. */
+const LARGEST_SEND_BUFFER = 0x2000_0000;
 
 type SocketCalls = Pick<
   NativeIo,
-  "socketPair" | "listen" | "accept" | "connect" | "shutdown" | "peerCredentials"
+  "socketPair" | "listen" | "accept" | "connect" | "shutdown" | "peerCredentials" | "growSendBuffer"
 >;
 
 /** Unix stream sockets, close-on-exec and non-blocking. */
@@ -72,6 +74,15 @@ export function createSockets(libc: Libc): SocketCalls {
       checkFd("shutdown", fd);
       if (libc.shutdown(fd, abi.SHUT_RDWR) < 0)
         throw systemCallError("shutdown", libc.errno(), { fd });
+    },
+    growSendBuffer(fd, bytes) {
+      checkFd("setsockopt", fd);
+      const { words, address } = scratch;
+      words[16] = Math.min(bytes, LARGEST_SEND_BUFFER);
+      for (const option of [abi.SO_SNDBUFFORCE, abi.SO_SNDBUF]) {
+        if (libc.setsockopt(fd, abi.SOL_SOCKET, option, address + 64, 4) === 0) return;
+      }
+      throw systemCallError("setsockopt", libc.errno(), { fd });
     },
     peerCredentials(fd): PeerCredentials {
       checkFd("getsockopt", fd);

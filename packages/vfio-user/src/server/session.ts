@@ -17,6 +17,7 @@ import { MemoryFiles } from "./memory-files.ts";
 import { RegionMappings } from "./region-mappings.ts";
 import { ReplyWriter, ticketOf, type Ticket } from "./reply-writer.ts";
 import { SharingCheck } from "./sharing-check.ts";
+import { SpareBuffer } from "./spare-buffer.ts";
 import { openTwinSocket } from "./twin-socket.ts";
 import { tearDown } from "./teardown.ts";
 
@@ -40,6 +41,7 @@ export class Session {
   readonly settings: ServerSettings;
   readonly device: VfioDevice;
   readonly replies: ReplyWriter;
+  readonly spare: SpareBuffer = new SpareBuffer();
   readonly irqs: IrqTable;
   readonly dma: DmaTable;
   /** What this side asks of the client. */
@@ -113,6 +115,7 @@ export class Session {
       },
       onDrained: () => this.#drained(),
     });
+    io.growSendBuffer(fd, settings.maxDataTransferSize);
     this.replies.attach(this.connection);
     this.calls.attach(this.connection);
     this.done = ended.promise.then(() => this.#tearDown());
@@ -149,6 +152,7 @@ export class Session {
       this.#deferredBytes -= heldBytes;
       release();
       this.#balance();
+      if (this.#deferred === 0) this.connection.lookAgain();
     };
     lane.add(
       () => this.#perform(ticket, work, finish),

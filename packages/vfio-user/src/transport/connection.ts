@@ -142,6 +142,18 @@ export class Connection {
     if (io.waitReadable(fd, timeoutUs)) this.#receiveAll();
   }
 
+  /**
+   * Looks for further messages after an answer that was sent from outside of a handler, as a turn of the
+   * event loop would; only where it is worth while to wait for them.
+   */
+  lookAgain(): void {
+    if (this.#adaptive === undefined || this.#dispatching || this.#closed || this.#paused) return;
+    this.#answered = true;
+    if (!this.#worthWaiting()) return;
+    if (this.#receive(true) === "data") this.#takeTurn();
+    this.#adaptive.turnEnds();
+  }
+
   /** Ends the connection from this side. */
   close(): void {
     this.#batch.flush();

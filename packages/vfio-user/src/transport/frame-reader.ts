@@ -28,7 +28,7 @@ const LEAST_ROOM = 16_384;
  * fds belong. Knows nothing of sockets: somebody else reads into `bytes` and says what came.
  */
 export class FrameReader {
-  bytes: Uint8Array;
+  bytes: Uint8Array<ArrayBuffer>;
   view: DataView;
   readonly message: Message = new Message();
   /** Why {@link FrameReader.next} said `broken`. */
@@ -109,6 +109,21 @@ export class FrameReader {
     const held = this.#end - this.#start;
     if (held < HEADER.BYTES) return false;
     return held >= this.view.getUint32(this.#start + HEADER.MESSAGE_SIZE, true);
+  }
+
+  /**
+   * Gives the buffer with the current message away and goes on in `replacement`; undefined, and nothing
+   * done, where bytes of later messages stand behind it.
+   */
+  exchange(replacement: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | undefined {
+    if (this.#start !== this.#end || replacement.length < HEADER.BYTES) return undefined;
+    const given = this.bytes;
+    this.#origin += this.#start;
+    this.#start = 0;
+    this.#end = 0;
+    this.bytes = replacement;
+    this.view = new DataView(replacement.buffer);
+    return given;
   }
 
   /** Fds that no message has taken, for closing. */

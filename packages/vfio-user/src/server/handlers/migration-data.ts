@@ -40,8 +40,9 @@ export function migDataWrite(session: Session, message: Message): void {
   const size = readMigDataSize(view, at, length, "VFIO_USER_MIG_DATA_WRITE");
   checkLimit("MIG_DATA_WRITE", size, session.settings.maxDataTransferSize);
   const migration = migrationOf(session);
-  // A copy: the connection's buffer takes further messages before the device is done with it.
-  const data = message.bytes.slice(at + MIG_DATA.DATA, at + MIG_DATA.DATA + size);
+  // Further messages are received before the device is done with the data.
+  const from = at + MIG_DATA.DATA;
+  const data = session.spare.take(session.connection.reader, from, from + size);
   session.defer(
     session.migrationLane,
     message,
@@ -50,6 +51,7 @@ export function migDataWrite(session: Session, message: Message): void {
       session.replies.send(ticket, 0);
     },
     size,
+    () => session.spare.giveBack(data),
   );
 }
 

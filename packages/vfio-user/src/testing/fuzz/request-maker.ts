@@ -200,7 +200,7 @@ export class RequestMaker {
     if (random.oneIn(3))
       return { command: 19, payload: u32(random.pick([32, 40, random.field()]), 0) };
     if (random.oneIn(2)) return { command: 17, payload: u32(random.pick([8, size]), size) };
-    const data = random.bytes(random.below(500));
+    const data = random.bytes(random.oneIn(8) ? 20_000 : random.below(500));
     const claimed = random.oneIn(8) ? random.field() : data.length;
     return { command: 18, payload: join(u32(8 + data.length, claimed), data) };
   }
