@@ -19,6 +19,8 @@ const MOST_STREAK = 64;
 /** What waits that were rewarded may save up, and what one that was not costs of it. */
 const CREDIT_LIMIT = 64;
 const FAILURE_COST = 4;
+/** Rests of messages that did not come within a wait, in a row, after which none is waited for. */
+const MOST_MISSING_RESTS = 16;
 /** Looks to each yield while the peer seems to have a CPU of its own. */
 const SPARSE_YIELDS = 4;
 /** Messages without yields after a slow look; doubled each time. */
@@ -50,6 +52,7 @@ export class AdaptiveReceiver {
   #paused = 0;
   #pause = LEAST_PAUSE;
   #patience = MOST_PATIENCE / 2;
+  #missingRests = 0;
   /** The last reward came right after the first yield, as it does where both share a CPU. */
   #sharesCpu = true;
 
@@ -74,6 +77,18 @@ export class AdaptiveReceiver {
   /** As {@link NativeIo.receive}: what came within the wait, or -1 at once where none is worth while. */
   receive(fd: number, into: Uint8Array, offset: number, length: number, fds: number[]): number {
     if (this.#streak < this.#neededStreak) return -1;
+    return this.#wait(fd, into, offset, length, fds);
+  }
+
+  /** As {@link AdaptiveReceiver.receive} for the rest of a message, which is on its way already. */
+  receiveRest(fd: number, into: Uint8Array, offset: number, length: number, fds: number[]): number {
+    if (this.#missingRests >= MOST_MISSING_RESTS) return -1;
+    const count = this.#wait(fd, into, offset, length, fds);
+    this.#missingRests = count < 0 ? this.#missingRests + 1 : 0;
+    return count;
+  }
+
+  #wait(fd: number, into: Uint8Array, offset: number, length: number, fds: number[]): number {
     const yields = this.#paused === 0;
     // Without yields the peer cannot write while this side looks.
     if (!yields && this.#sharesCpu) return -1;
@@ -121,6 +136,8 @@ export class AdaptiveReceiver {
     this.#credit -= FAILURE_COST;
     if (this.#credit >= 0) return;
     this.#credit = 0;
+    // Without yields nothing comes: the peer has no other CPU to write from.
+    if (this.#paused > 0) this.#sharesCpu = true;
     if (this.#neededStreak < MOST_STREAK) this.#neededStreak *= 2;
   }
 
@@ -129,6 +146,8 @@ export class AdaptiveReceiver {
     if (this.#patience >= 0) return;
     this.#patience = 0;
     this.#paused = this.#pause;
+    // It may have a CPU of its own after all; waits without yields will show.
+    this.#sharesCpu = false;
     if (this.#pause < MOST_PAUSE) this.#pause *= 2;
   }
 }

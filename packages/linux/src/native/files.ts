@@ -1,17 +1,21 @@
-import { fstatSync, readlinkSync, type BigIntStats } from "node:fs";
+import { fstatSync, type BigIntStats } from "node:fs";
 import { checkFd } from "../checks.ts";
 import { ERRNO } from "../errno.ts";
 import type { FileStatus, NativeIo } from "../native-io.ts";
 import { systemCallError } from "../system-call-error.ts";
 import * as abi from "./abi.ts";
 import type { Libc } from "./libc.ts";
+import { createScratch } from "./scratch.ts";
 
 const { EINTR } = ERRNO;
+/** What an eventfd is called in `/proc/self/fd`; names of files begin with a slash. */
+const EVENTFD = "anon_inode:[eventfd]";
 
 /** Descriptors in general, and anonymous files. */
 export function createFiles(
   libc: Libc,
 ): Pick<NativeIo, "close" | "dup" | "status" | "identify" | "setNonBlocking" | "memfd"> {
+  const linkOf = createLinks(libc);
   return {
     // Not `fs.closeSync`: in a worker, Node warns about descriptors that it did not open.
     close(fd) {
@@ -22,7 +26,7 @@ export function createFiles(
       if (errno !== EINTR) throw systemCallError("close", errno, { fd });
     },
     dup: (fd) => duplicate(libc, fd),
-    status: (fd) => status(libc, fd),
+    status: (fd) => status(libc, fd, linkOf),
     identify(fd) {
       checkFd("fstat", fd);
       const { dev, ino } = fstat(fd);
@@ -68,20 +72,23 @@ function memfd(libc: Libc, name: string, size: number): number {
 }
 
 /** What `fd` is, from `fstat`, its seals and its name in `/proc/self/fd`. */
-export function status(libc: Libc, fd: number): FileStatus {
+function status(libc: Libc, fd: number, linkOf: (fd: number) => string): FileStatus {
   checkFd("fstat", fd);
+  const link = linkOf(fd);
+  // An eventfd has nothing more to say, and comes with each SET_IRQS.
+  if (link === EVENTFD) return { kind: "eventfd", size: 0n, shrinkSealed: false };
   const stats = fstat(fd);
   // Only files in memory answer with seals (`fcntl(2)`).
   const seals = stats.isFile() ? libc.fcntl(fd, abi.F_GET_SEALS, 0) : -1;
   return {
-    kind: kindOf(stats, linkOf(fd), seals >= 0),
+    kind: kindOf(stats, link, seals >= 0),
     size: stats.size,
     shrinkSealed: seals >= 0 && (seals & abi.F_SEAL_SHRINK) !== 0,
   };
 }
 
 function kindOf(stats: BigIntStats, link: string, sealable: boolean): FileStatus["kind"] {
-  if (link.startsWith("anon_inode:")) return link === "anon_inode:[eventfd]" ? "eventfd" : "other";
+  if (link.startsWith("anon_inode:")) return "other";
   if (stats.isFile()) return sealable && link.startsWith("/memfd:") ? "memfd" : "file";
   if (stats.isSocket()) return "socket";
   if (stats.isFIFO()) return "pipe";
@@ -98,11 +105,13 @@ export function fstat(fd: number): BigIntStats {
   }
 }
 
-function linkOf(fd: number): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
+/** Reads where `/proc/self/fd/N` points; empty where that cannot be read. */
+function createLinks(libc: Libc): (fd: number) => string {
+  // Longer names are cut, which no comparison here minds.
+  const scratch = createScratch(libc, 64);
+  return (fd) => {
+    const length = libc.readlink(`/proc/self/fd/${fd}`, scratch.address, scratch.bytes.length);
     // Without /proc the kind is known less closely, and nothing else is lost.
-    return "";
-  }
+    return length < 0 ? "" : String.fromCharCode(...scratch.bytes.subarray(0, length));
+  };
 }

@@ -67,6 +67,7 @@ export interface Libc {
   connect(fd: number, address: number, length: number): number;
   shutdown(fd: number, how: number): number;
   getsockopt(fd: number, level: number, name: number, value: number, length: number): number;
+  readlink(path: string, at: number, size: number): number;
   setsockopt(fd: number, level: number, name: number, value: number, length: number): number;
   recvmsg(fd: number, message: number, flags: number): number;
   sendmsg(fd: number, message: number, flags: number): number;
@@ -115,6 +116,7 @@ const PROTOTYPES = {
   connect: ["int", "int", "uintptr_t", "unsigned int"],
   shutdown: ["int", "int", "int"],
   getsockopt: ["int", "int", "int", "int", "uintptr_t", "uintptr_t"],
+  readlink: ["int", "str", "uintptr_t", "size_t"],
   setsockopt: ["int", "int", "int", "int", "uintptr_t", "unsigned int"],
   recvmsg: ["int", "int", "uintptr_t", "int"],
   sendmsg: ["int", "int", "uintptr_t", "int"],

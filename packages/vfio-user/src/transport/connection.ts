@@ -192,8 +192,9 @@ export class Connection {
       // A read that left room took all there was; the watch calls again for what comes later.
       const wait = this.#tookAll;
       this.#tookAll = false;
-      if (wait && !this.#worthWaiting()) return;
-      if (this.#receive(wait) !== "data") return;
+      const rest = wait && this.#adaptive !== undefined && this.reader.partial;
+      if (wait && !rest && !this.#worthWaiting()) return;
+      if (this.#receive(wait, rest) !== "data") return;
     }
   }
 
@@ -239,12 +240,12 @@ export class Connection {
     return count;
   }
 
-  #receive(wait: boolean): Received {
+  #receive(wait: boolean, rest: boolean = false): Received {
     const reader = this.reader;
     reader.makeRoom();
     let count: number;
     try {
-      count = wait ? this.#receiveWaiting() : this.#receiveNow();
+      count = wait ? this.#receiveWaiting(rest) : this.#receiveNow();
     } catch (error) {
       this.#fail("cannot receive", error);
       return "ended";
@@ -265,11 +266,12 @@ export class Connection {
     return io.receive(fd, reader.bytes, reader.writeOffset, reader.room, this.#fds);
   }
 
-  #receiveWaiting(): number {
+  #receiveWaiting(rest: boolean): number {
     const { reader } = this;
     const { bytes, writeOffset, room } = reader;
     const { io, fd } = this.#options;
     if (this.#adaptive !== undefined) {
+      if (rest) return this.#adaptive.receiveRest(fd, bytes, writeOffset, room, this.#fds);
       return this.#adaptive.receive(fd, bytes, writeOffset, room, this.#fds);
     }
     return receiveSoon(io, fd, bytes, writeOffset, room, this.#fds, this.#bounds);

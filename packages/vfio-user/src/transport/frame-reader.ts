@@ -104,6 +104,11 @@ export class FrameReader {
     return "message";
   }
 
+  /** Whether a message has come in part. Meant for when {@link FrameReader.next} has said `partial`. */
+  get partial(): boolean {
+    return this.#end > this.#start;
+  }
+
   /** Whether {@link FrameReader.next} has more to say than `partial`. */
   get ready(): boolean {
     const held = this.#end - this.#start;
