@@ -25,7 +25,10 @@ export interface MigrationFacet {
    */
   readData(into: Uint8Array): Promise<number>;
 
-  /** Appends bytes, in any split, to the restoring session. A rejected write poisons the session. */
+  /**
+   * Appends bytes, in any split, to the restoring session. A rejected write poisons the session. `from` is
+   * the caller's again when this settles: copy what is needed later.
+   */
   writeData(from: Uint8Array): Promise<void>;
 
   /** Estimate, in bytes, of what would still have to be carried if the device stopped now. */

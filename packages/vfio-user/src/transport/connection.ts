@@ -36,6 +36,9 @@ const TURN_MESSAGES = 128;
 /** Longest wait for room to send before a caller that stands still looks for messages again. */
 const SEND_SLICE_US = 500;
 
+/** Looks of a caller that stands still between two yields of the CPU. */
+const LOOKS_PER_YIELD = 4;
+
 type Received = "data" | "nothing" | "ended";
 
 /**
@@ -138,7 +141,11 @@ export class Connection {
       this.#receiveAll();
       return;
     }
-    for (let left = emptyReads; left > 0; left -= 1) if (this.#receiveAll()) return;
+    for (let left = emptyReads; left > 0; left -= 1) {
+      // A peer on this very CPU can write its answer only when it is let.
+      if (left % LOOKS_PER_YIELD === 0) io.yieldCpu();
+      if (this.#receiveAll()) return;
+    }
     if (io.waitReadable(fd, timeoutUs)) this.#receiveAll();
   }
 
