@@ -85,8 +85,6 @@ function createTarget(): Target {
     maxDmaMaps: 64,
     writeMultiple: true,
     dmaTimeoutMs: 5,
-    // Waits as on a real socket, but shortly: nobody else runs in this thread.
-    wait: { emptyReads: 1, waitUs: 0 },
   });
   return { io, device, server, baselineFds: io.openFds, strays };
 }
