@@ -42,9 +42,10 @@ async function measure(mode: string, gapUs: number): Promise<{ cpu: number; read
   const before = cpuTime(serving.pid ?? 0);
   const start = performance.now();
   let reads = 0;
+  const end = gapUs === Infinity ? start : start + milliseconds;
   if (gapUs === Infinity) await new Promise((resolve) => setTimeout(resolve, milliseconds));
   let next = start;
-  while (gapUs < Infinity && performance.now() < start + milliseconds) {
+  while (performance.now() < end) {
     next += gapUs / 1000;
     while (performance.now() < next);
     client.device.readRegion(0, 0x1000, word);
