@@ -11,7 +11,7 @@ export function toWireError(error: unknown): WireError {
     message,
     code: error.code,
     layer: error.layer,
-    details: plain(error.details),
+    details: error.details,
   };
 }
 
@@ -39,12 +39,4 @@ function withCauses(error: Error): string {
     cause = cause.cause;
   }
   return parts.join(" Cause: ");
-}
-
-function plain(details: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  return JSON.parse(
-    JSON.stringify(details, (_key, value: unknown) =>
-      typeof value === "bigint" ? `0x${value.toString(16)}` : value,
-    ),
-  ) as Record<string, unknown>;
 }
