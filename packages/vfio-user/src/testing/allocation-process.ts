@@ -7,9 +7,17 @@ import { regionRead, regionWrite } from "./requests.ts";
 
 // A process of its own, so that nothing else allocates: serves accesses that come out of memory, and prints how many
 // bytes of heap each took. Needs young space for all of it, since a collection would spoil the count:
-//   node --min-semi-space-size=64 --max-semi-space-size=64 allocation-process.ts ACCESSES
+//   node --expose-gc --min-semi-space-size=64 --max-semi-space-size=64 allocation-process.ts ACCESSES
 const accesses = Number(process.argv[2] ?? "1000000");
 const PER_TURN = 64;
+const MOST_ROUNDS = 8;
+/** Bytes per access: what the process itself allocates meanwhile. Less would be noise. */
+const ENOUGH = 0.1;
+const collect =
+  globalThis.gc ??
+  ((): never => {
+    throw new Error("start this with --expose-gc");
+  });
 
 /** A socket that has one request over and over, and takes every reply. */
 class Source {
@@ -67,13 +75,19 @@ function serve(request: Uint8Array, count: number): void {
   }
 }
 
+/** The least of some rounds: on a busy machine the compiler ends its work rounds later than on an idle one. */
 function measure(request: Uint8Array): number {
   serve(request, 200_000);
-  const before = process.memoryUsage().heapUsed;
-  source.replies = 0;
-  serve(request, accesses);
-  if (source.replies < accesses) throw new Error(`only ${source.replies} replies were sent`);
-  return (process.memoryUsage().heapUsed - before) / accesses;
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < MOST_ROUNDS && least >= ENOUGH; round += 1) {
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    source.replies = 0;
+    serve(request, accesses);
+    if (source.replies < accesses) throw new Error(`only ${source.replies} replies were sent`);
+    least = Math.min(least, (process.memoryUsage().heapUsed - before) / accesses);
+  }
+  return least;
 }
 
 source.load(message(1, 1, versionPayload(0, 0, QEMU_CAPABILITIES)), 1);
