@@ -48,6 +48,9 @@ export const VF_REGISTER_COUNT = {
 /** BAR0 of a 700-series VF (8086:154c), in bytes. */
 export const BAR0_SIZE_700 = 0x1_0000;
 
+/** BAR0 of an E810 VF (8086:1889), in bytes. */
+export const BAR0_SIZE_E810 = 0x2_0000;
+
 /** Bits of `VF_ATQLEN1` and `VF_ARQLEN1`. */
 export const AQ_LENGTH = {
   LEN_MASK: 0x3ff,

@@ -1,9 +1,6 @@
-import { defineSubDriver, type SubDriverDefinition } from "@vfmig/core";
-import { compare } from "./describe/compare.ts";
-import { I40eVf } from "./device.ts";
-import { DRIVER } from "./driver.ts";
-import { type I40eVfOptions, optionsSchema } from "./options.ts";
-import { stateFormat } from "./state/schema.ts";
+import type { SubDriverDefinition } from "@vfmig/core";
+import { defineIntelVf, type VfOptions } from "@vfmig/iavf/vf";
+import { I40E_FAMILY } from "./family.ts";
 
 /**
  * Live migration of Intel 700-series virtual functions, without any access to the PF.
@@ -15,14 +12,4 @@ import { stateFormat } from "./state/schema.ts";
  * i40eVf.matches; // [{ vendor: 0x8086, device: 0x154c }]
  * ```
  */
-export const i40eVf: SubDriverDefinition<I40eVfOptions> = defineSubDriver({
-  ...DRIVER,
-  apiVersion: "^1.0.0",
-  matches: [{ vendor: 0x8086, device: 0x154c }],
-  privileges: [],
-  capabilities: { migration: ["stop-copy"], dirtyTracking: "shadow-queues", stop: "function" },
-  state: stateFormat,
-  options: optionsSchema,
-  attach: (context) => new I40eVf(context),
-  compare,
-});
+export const i40eVf: SubDriverDefinition<VfOptions> = defineIntelVf(I40E_FAMILY);

@@ -1,2 +1,2 @@
+export type { VfOptions as I40eVfOptions } from "@vfmig/iavf/vf";
 export { i40eVf as default } from "./definition.ts";
-export type { I40eVfOptions } from "./options.ts";

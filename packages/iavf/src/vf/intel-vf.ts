@@ -1,0 +1,200 @@
+import {
+  type Interception,
+  type MigrationOps,
+  PCI_IRQ,
+  PCI_REGION,
+  type ResetFacet,
+  type RegionFacet,
+  type SubDriver,
+  type SubDriverContext,
+  VfmigError,
+} from "@vfmig/core";
+import { MailboxRelay } from "../mailbox/mailbox-relay.ts";
+import { VF_REGISTER_COUNT } from "../registers.ts";
+import { baseRegisters } from "../registers/register-access.ts";
+import { Announcement } from "./announcement.ts";
+import { describe, offered } from "./describe/describe.ts";
+import { DirtyLog } from "./dirty-log.ts";
+import { vfError } from "./errors.ts";
+import type { VfFamily } from "./family.ts";
+import { Bar0, TRAPPED } from "./function/bar0.ts";
+import { ConfigSpace } from "./function/config-space.ts";
+import { createHooks } from "./function/mailbox-hooks.ts";
+import { QueueVectors, signal } from "./function/queue-vectors.ts";
+import { Loader } from "./migration/replay.ts";
+import { freshVf } from "./migration/reset-vf.ts";
+import { run } from "./migration/run.ts";
+import { stop } from "./migration/stop.ts";
+import type { VfOptions } from "./options.ts";
+import type { Parts } from "./parts.ts";
+import { RingPool } from "./queues/ring-memory.ts";
+import { ShadowQueues } from "./queues/shadow-queues.ts";
+import { capture, save } from "./state/save.ts";
+
+/** An Intel VF with its mailbox, vectors and queues interposed. */
+export class IntelVf implements SubDriver {
+  readonly regions: readonly RegionFacet[];
+  readonly reset: ResetFacet;
+  readonly migration: MigrationOps;
+  readonly dirtyTracking: DirtyLog = new DirtyLog();
+  readonly #parts: Parts;
+  readonly #pool: RingPool;
+  readonly #release: () => void;
+
+  /** @throws VfmigError `ERR_VFMIG_VF_LAYOUT` where the device is not laid out as a VF of the family */
+  constructor(context: SubDriverContext<VfOptions>, family: VfFamily) {
+    const size = context.base.info.regions[PCI_REGION.BAR0]?.size ?? 0;
+    if (size !== family.bar0Size) {
+      throw vfError(
+        family,
+        "ERR_VFMIG_VF_LAYOUT",
+        `BAR0 has ${size} bytes; a ${family.title} has ${family.bar0Size}, and its registers would be elsewhere`,
+        { size },
+      );
+    }
+    const allocate = (bytes: number) => context.dma.allocate(bytes);
+    const registers = baseRegisters(context.base, PCI_REGION.BAR0);
+    const shared = {
+      family,
+      registers,
+      memory: context.memory,
+      dirty: this.dirtyTracking,
+      logger: context.logger,
+    };
+    this.#pool = new RingPool(allocate);
+    // A pair per vector but the mailbox's is what the PF gives by default.
+    const vectorCount = context.base.info.irqs[PCI_IRQ.MSIX]?.count ?? 0;
+    this.#pool.reserve(Math.min(Math.max(vectorCount - 1, 1), VF_REGISTER_COUNT.queues));
+    const queues = new ShadowQueues(shared, this.#pool);
+    const vectors = new QueueVectors(context, registers, (tx, rx) => queues.complete(tx, rx));
+    const session: Parts["session"] = {
+      phase: "running",
+      touched: false,
+      loaded: false,
+      offers: undefined,
+      outstanding: [],
+      ringIndices: [],
+    };
+    let vectorZero: Interception | undefined;
+    const mailbox = new MailboxRelay({
+      ...shared,
+      allocate,
+      clock: context.clock,
+      signalGuest: () => signal(vectorZero),
+      hooks: createHooks(() => this.#parts),
+    });
+    vectorZero = context.interrupts.intercept(PCI_IRQ.MSIX, 0, () => {
+      mailbox.onInterrupt();
+      queues.complete(vectors.zero.txQueues, vectors.zero.rxQueues);
+    });
+    const interception = vectorZero;
+    this.#release = () => interception.release();
+    const config = new ConfigSpace(context.base, () => this.#forget());
+    const announcement = new Announcement(allocate);
+    this.#parts = {
+      family,
+      context,
+      registers,
+      config,
+      queues,
+      vectors,
+      mailbox,
+      announcement,
+      session,
+    };
+    this.regions = [new Bar0({ ...this.#parts, index: PCI_REGION.BAR0 }), config];
+    this.reset = {
+      prepare: () => this.#forget(),
+      done: () => config.refresh(),
+    };
+    this.migration = this.#migration();
+  }
+
+  #migration(): MigrationOps {
+    const parts = this.#parts;
+    return {
+      arcs: {
+        "running->stop": (signal) => stop(parts, signal),
+        "stop->running": (signal) => run(parts, signal),
+        "stop->stop-copy": () => Promise.resolve(),
+        "stop-copy->stop": () => Promise.resolve(),
+        // Here, and not when the state has come: the other host's guest still runs meanwhile.
+        "stop->resuming": (signal) => this.#prepare(signal),
+        "resuming->stop": () => Promise.resolve(),
+      },
+      save: () => save(parts),
+      load: () => new Loader(parts),
+      size: () => JSON.stringify(capture(parts)).length,
+    };
+  }
+
+  async #prepare(signal: AbortSignal): Promise<void> {
+    const release = this.#parts.config.hold();
+    try {
+      await freshVf(this.#parts, signal);
+      // Asked now, since asking takes a reset of the VF and the state will want to know.
+      await offered(this.#parts);
+    } finally {
+      release();
+    }
+  }
+
+  /** The function was reset: neither guest nor PF knows anything of it. */
+  #forget(): void {
+    const { mailbox, queues, vectors, session } = this.#parts;
+    queues.reset();
+    queues.loadTails({ tx: [], rx: [] });
+    vectors.reset();
+    vectors.thaw();
+    mailbox.clear();
+    mailbox.thaw();
+    session.phase = "running";
+    session.touched = false;
+    session.loaded = false;
+    session.offers = undefined;
+    session.outstanding = [];
+  }
+
+  describe(): ReturnType<NonNullable<SubDriver["describe"]>> {
+    return describe(this.#parts);
+  }
+
+  status(): Readonly<Record<string, unknown>> {
+    const { queues, session, mailbox, context } = this.#parts;
+    return {
+      shadow: context.options.shadow,
+      trapped: [
+        ...TRAPPED.map(({ offset, size }) => ({ region: PCI_REGION.BAR0, offset, size })),
+        ...this.#parts.config.trapped.map(({ offset, size }) => ({
+          region: PCI_REGION.CONFIG,
+          offset,
+          size,
+        })),
+      ],
+      vsi: mailbox.vsi,
+      ringIndices: session.ringIndices,
+      relayed: queues.pairs.map((pair) => ({
+        queue: pair.queue,
+        tx: pair.tx.counters,
+        rx: pair.rx.counters,
+      })),
+    };
+  }
+
+  close(): Promise<void> {
+    const { mailbox, vectors, announcement } = this.#parts;
+    try {
+      mailbox.close();
+    } catch (error) {
+      // A device that is gone cannot take its rings back; everything else is still released.
+      this.#parts.context.logger.debug("the mailbox could not be closed", {
+        code: VfmigError.is(error) ? error.code : String(error),
+      });
+    }
+    vectors.close();
+    this.#release();
+    announcement.close();
+    this.#pool.close();
+    return Promise.resolve();
+  }
+}

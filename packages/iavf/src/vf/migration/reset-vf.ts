@@ -1,0 +1,47 @@
+import { vfError } from "../errors.ts";
+import type { Parts } from "../parts.ts";
+import { waitUntil } from "./wait.ts";
+
+/**
+ * Makes the VF one that no guest has used: the PF resets it at our request, which leaves config space
+ * and interrupts alone; where the PF does not, the function is reset through the base.
+ *
+ * @throws VfmigError `ERR_VFMIG_VF_NOT_READY` where the VF does not come out of reset
+ */
+export async function freshVf(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { mailbox, session, context } = parts;
+  if (!session.touched) {
+    return;
+  }
+  await ready(parts, signal);
+  await mailbox.resetVf({ timeoutMs: context.options.resetMs, signal });
+  signal.throwIfAborted();
+  if (mailbox.online) {
+    context.logger.warn("the PF did not reset the VF; the function is reset instead");
+    mailbox.clear();
+    await context.base.reset();
+    parts.config.refresh();
+  }
+  await ready(parts, signal);
+  session.touched = false;
+}
+
+/** @throws VfmigError `ERR_VFMIG_VF_NOT_READY` */
+export async function ready(
+  { mailbox, context, family }: Parts,
+  signal: AbortSignal,
+): Promise<void> {
+  const done = (): boolean => {
+    mailbox.checkReset();
+    return mailbox.ready();
+  };
+  const limit = context.options.resetMs;
+  if (!(await waitUntil(context.clock, done, limit, signal))) {
+    throw vfError(
+      family,
+      "ERR_VFMIG_VF_NOT_READY",
+      `the VF did not come out of reset within ${limit} ms; look at the host's PF driver`,
+      { limit },
+    );
+  }
+}

@@ -1,0 +1,40 @@
+import type { SubDriverContext } from "@vfmig/core";
+import type { MailboxRelay } from "../mailbox/mailbox-relay.ts";
+import type { MailboxBacklog } from "../mailbox/options.ts";
+import type { RegisterAccess } from "../registers/register-access.ts";
+import type { Announcement } from "./announcement.ts";
+import type { Offers } from "./describe/requirements.ts";
+import type { ConfigSpace } from "./function/config-space.ts";
+import type { QueueVectors } from "./function/queue-vectors.ts";
+import type { VfFamily } from "./family.ts";
+import type { VfOptions } from "./options.ts";
+import type { QueueIndices, ShadowQueues } from "./queues/shadow-queues.ts";
+
+/** What the migration of one VF remembers between its arcs. */
+export interface Session {
+  /** What the arcs are doing, for what comes late. */
+  phase: "running" | "stopping" | "stopped";
+  /** The device differs from one that was just reset: a guest or a load has used it. */
+  touched: boolean;
+  /** A load has configured and enabled the device's queues, on empty rings. */
+  loaded: boolean;
+  /** What the PF said that it offers, where it was asked on no guest's behalf. */
+  offers: Offers | undefined;
+  /** Requests to be made again when the device runs. */
+  outstanding: MailboxBacklog["outstanding"];
+  /** The guest's indices at the last stop. */
+  ringIndices: readonly QueueIndices[];
+}
+
+/** The pieces of one VF, as its migration uses them. */
+export interface Parts {
+  readonly family: VfFamily;
+  readonly context: SubDriverContext<VfOptions>;
+  readonly registers: RegisterAccess;
+  readonly config: ConfigSpace;
+  readonly queues: ShadowQueues;
+  readonly vectors: QueueVectors;
+  readonly mailbox: MailboxRelay;
+  readonly announcement: Announcement;
+  readonly session: Session;
+}
