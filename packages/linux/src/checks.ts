@@ -114,6 +114,23 @@ export function checkIoctl(fd: number, request: number, argument: Uint8Array | n
   checkBufferRange("ioctl", argument, 0, Math.max(1, size));
 }
 
+/** Refuses a place for a pointer that is not inside the request's memory, and memory that has no bytes. */
+export function checkIoctlPointers(
+  argument: Uint8Array,
+  pointers: readonly { readonly at: number; readonly memory: Uint8Array }[],
+): void {
+  for (const { at, memory } of pointers) {
+    checkBufferRange("ioctl", argument, at, 8);
+    checkBufferRange("ioctl", memory, 0, 1);
+  }
+}
+
+/** Refuses positions in a file that a native conversion would change. */
+export function checkPosition(call: string, fd: number, position: number): void {
+  if (Number.isSafeInteger(position) && position >= 0) return;
+  throw systemCallError(call, ERRNO["EINVAL"] ?? 22, { fd, position });
+}
+
 /** Longest name of an interface in bytes: `IFNAMSIZ` less the NUL; the kernel would cut a longer one. */
 const INTERFACE_NAME_BYTES = 15;
 

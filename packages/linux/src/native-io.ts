@@ -32,6 +32,16 @@ export interface MmapOptions {
   readonly write?: boolean;
 }
 
+/**
+ * A pointer inside the memory of a request: the address of `memory` is written there, as 64 bits, before
+ * the call. The memory stays where it is until the call has ended.
+ */
+export interface IoctlPointer {
+  /** Bytes from the start of the request's memory. */
+  readonly at: number;
+  readonly memory: Uint8Array;
+}
+
 export interface FileStatus {
   readonly kind: "file" | "memfd" | "eventfd" | "socket" | "pipe" | "device" | "other";
   readonly size: bigint;
@@ -41,6 +51,9 @@ export interface FileStatus {
    */
   readonly shrinkSealed: boolean;
 }
+
+/** `RLIM_INFINITY`: no limit. */
+export const MEMORY_UNLIMITED: bigint = 0xffff_ffff_ffff_ffffn;
 
 /** Which file a descriptor stands for. */
 export interface FileIdentity {
@@ -156,8 +169,44 @@ export interface NativeIo {
    * long as the request takes it to be: only requests that tell their size can be checked.
    *
    * @param request 32 bits, as `_IO`, `_IOR`, `_IOW` and `_IOWR` make it
+   * @param pointers only with memory as argument
    */
-  ioctl(fd: number, request: number, argument?: Uint8Array | number): number;
+  ioctl(
+    fd: number,
+    request: number,
+    argument?: Uint8Array | number,
+    pointers?: readonly IoctlPointer[],
+  ): number;
+  /**
+   * As {@link NativeIo.ioctl}, in another thread: for requests that take their time. The memory is the
+   * system's until this settles, and `fd` must stay open until then.
+   */
+  ioctlLater(
+    fd: number,
+    request: number,
+    argument: Uint8Array,
+    pointers?: readonly IoctlPointer[],
+  ): Promise<number>;
+  /** As {@link NativeIo.read}, in another thread, so that a wait for data holds up nobody. */
+  readLater(fd: number, into: Uint8Array, offset: number, length: number): Promise<number>;
+  /** As {@link NativeIo.write}, in another thread. */
+  writeLater(fd: number, from: Uint8Array, offset: number, length: number): Promise<number>;
+  /** Opens a device or file that exists, close-on-exec; for reading and writing unless `write` is false. */
+  open(path: string, options?: { readonly write?: boolean }): number;
+  /**
+   * Reads at most `length` bytes from byte `position` (below 2^53) of a device into `into` at `offset`.
+   * Returns bytes read, 0 at the end. Allocates nothing.
+   */
+  pread(fd: number, into: Uint8Array, offset: number, length: number, position: number): number;
+  /** Writes bytes `[offset, offset + length)` of `from` to byte `position`. Returns bytes written. */
+  pwrite(fd: number, from: Uint8Array, offset: number, length: number, position: number): number;
+  /** Bytes that this process may lock in memory (`RLIMIT_MEMLOCK`); {@link MEMORY_UNLIMITED} for no limit. */
+  memoryLockLimit(): bigint;
+  /**
+   * Raises that limit, and the hard limit where it is lower, of process `pid` (absent: this one). Never
+   * lowers one. Above the hard limit it needs CAP_SYS_RESOURCE.
+   */
+  raiseMemoryLock(bytes: bigint, pid?: number): void;
   /**
    * Opens the TAP interface `name` (1 to 15 bytes; `%d` stands for a free number), non-blocking, frames
    * without a header. Makes it where there is none, which needs CAP_NET_ADMIN; then it goes with its

@@ -70,6 +70,7 @@ export const F_ADD_SEALS = 1033;
 export const F_GET_SEALS = 1034;
 export const F_SEAL_SHRINK = 2;
 export const F_SEAL_GROW = 4;
+export const O_RDONLY = 0;
 export const O_RDWR = 2;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
@@ -89,3 +90,7 @@ export const MAP_SHARED = 1;
 export const RTLD_LAZY = 1;
 export const RTLD_NOLOAD = 4;
 export const RTLD_NODELETE = 0x1000;
+
+/** `asm-generic/resource.h`. `struct rlimit`: soft u64, hard u64. */
+export const RLIMIT_MEMLOCK = 8;
+export const RLIMIT_SIZE = 16;

@@ -1,4 +1,4 @@
-import { checkBufferRange, checkFd, checkIoctl, interfaceNameBytes } from "../checks.ts";
+import { checkBufferRange, checkFd, interfaceNameBytes } from "../checks.ts";
 import { ERRNO } from "../errno.ts";
 import type { NativeIo, TapInterface } from "../native-io.ts";
 import { systemCallError } from "../system-call-error.ts";
@@ -9,28 +9,10 @@ import type { Libc } from "./libc.ts";
 const { EAGAIN, EINTR } = ERRNO;
 const TUN = "/dev/net/tun";
 
-/** Reads, writes and requests of devices. Reads and writes allocate nothing. */
-export function createCharacterDevices(
-  libc: Libc,
-): Pick<NativeIo, "read" | "write" | "ioctl" | "openTap"> {
+/** Reads and writes, which allocate nothing, and TAP interfaces. */
+export function createCharacterDevices(libc: Libc): Pick<NativeIo, "read" | "write" | "openTap"> {
   const incomingAddress = createAddressBook(libc);
   const outgoingAddress = createAddressBook(libc);
-
-  function ioctl(fd: number, request: number, argument: Uint8Array | number = 0): number {
-    checkIoctl(fd, request, argument);
-    const at =
-      typeof argument === "number"
-        ? argument
-        : libc.addressOf(argument.buffer) + argument.byteOffset;
-    for (;;) {
-      const result = libc.ioctl(fd, request, at);
-      if (result >= 0) return result;
-      const errno = libc.errno();
-      if (errno !== EINTR) {
-        throw systemCallError("ioctl", errno, { fd, request: `0x${request.toString(16)}` });
-      }
-    }
-  }
 
   return {
     read(fd, into, offset, length) {
@@ -57,7 +39,6 @@ export function createCharacterDevices(
         if (errno !== EINTR) throw systemCallError("write", errno, { fd });
       }
     },
-    ioctl,
     openTap: (name) => openTap(libc, name),
   };
 }

@@ -13,6 +13,11 @@ export interface PollHandle {
 /** koffi passes (status, events), although its own types declare (events) only. */
 export type OnPoll = (status: number) => void;
 
+/** A call on another thread; `done` runs in the event loop of this one. */
+export type Later<Parameters extends readonly unknown[]> = (
+  ...all: [...Parameters, done: (error: unknown, result: number) => void]
+) => void;
+
 /** The part of koffi that is used. */
 export interface Koffi {
   load(path: null): {
@@ -20,7 +25,7 @@ export interface Koffi {
       name: string,
       result: string,
       parameters: readonly string[],
-    ): (...parameters: never) => unknown;
+    ): ((...parameters: never) => unknown) & { readonly async?: (...all: never) => void };
   };
   readonly address: (buffer: ArrayBufferLike) => bigint;
   readonly view: Libc["view"];
@@ -42,6 +47,11 @@ export interface Libc {
   readonly errno: () => number;
   /** Address of a buffer's first byte. */
   readonly addressOf: (buffer: ArrayBufferLike) => number;
+
+  /** `ioctl`, `read` and `write` on a thread of the pool; errno is that of the call inside `done`. */
+  readonly ioctlLater: Later<[fd: number, request: number, argument: number]>;
+  readonly readLater: Later<[fd: number, at: number, size: number]>;
+  readonly writeLater: Later<[fd: number, at: number, size: number]>;
 
   dlopen(path: string, flags: number): number;
   open(path: string, flags: number): number;
@@ -74,6 +84,9 @@ export interface Libc {
   recv(fd: number, at: number, size: number, flags: number): number;
   send(fd: number, at: number, size: number, flags: number): number;
   sched_yield(): number;
+  pread(fd: number, at: number, size: number, position: number): number;
+  pwrite(fd: number, at: number, size: number, position: number): number;
+  prlimit(pid: number, resource: number, wanted: number, old: number): number;
   sendto(
     fd: number,
     at: number,
@@ -123,6 +136,9 @@ const PROTOTYPES = {
   recv: ["int", "int", "uintptr_t", "size_t", "int"],
   send: ["int", "int", "uintptr_t", "size_t", "int"],
   sched_yield: ["int"],
+  pread: ["int", "int", "uintptr_t", "size_t", "int64_t"],
+  pwrite: ["int", "int", "uintptr_t", "size_t", "int64_t"],
+  prlimit: ["int", "int", "int", "uintptr_t", "uintptr_t"],
   sendto: ["int", "int", "uintptr_t", "size_t", "int", "uintptr_t", "unsigned int"],
 } as const satisfies Record<string, Prototype>;
 
@@ -159,13 +175,18 @@ export function loadLibc(machine: Machine = process, load: LoadKoffi = requireKo
 function declare(koffi: Koffi): Libc {
   // The process itself links against the C library, whichever that is (glibc or musl).
   const library = koffi.load(null);
-  const functions = Object.entries(PROTOTYPES).map(([name, [result, ...parameters]]) => [
-    name,
-    library.func(name, result, parameters),
-  ]);
+  const functions = Object.fromEntries(
+    Object.entries(PROTOTYPES).map(([name, [result, ...parameters]]) => [
+      name,
+      library.func(name, result, parameters),
+    ]),
+  );
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- PROTOTYPES is where these types come true
   return {
-    ...Object.fromEntries(functions),
+    ...functions,
+    ioctlLater: functions["ioctl"]?.async,
+    readLater: functions["read"]?.async,
+    writeLater: functions["write"]?.async,
     poll: koffi.node.poll,
     view: koffi.view,
     errno: koffi.errno,

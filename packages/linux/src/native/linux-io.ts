@@ -2,11 +2,13 @@ import type { NativeIo } from "../native-io.ts";
 import type { OnWatchError } from "../watch-table.ts";
 import { createCharacterDevices } from "./character-devices.ts";
 import { createDatagrams } from "./datagrams.ts";
+import { createDeviceFiles } from "./device-files.ts";
 import { createEventfds } from "./eventfds.ts";
 import { createFiles } from "./files.ts";
 import { loadLibc } from "./libc.ts";
 import { map } from "./mapping.ts";
 import { createMessages } from "./messages.ts";
+import { createResourceLimits } from "./resource-limits.ts";
 import { createSockets } from "./sockets.ts";
 import { createWaits } from "./waits.ts";
 import { createWatches } from "./watches.ts";
@@ -54,5 +56,7 @@ export function createLinuxIo(options: LinuxIoOptions = {}): NativeIo {
     ...createMessages(libc),
     ...createDatagrams(libc),
     ...createCharacterDevices(libc),
+    ...createDeviceFiles(libc),
+    ...createResourceLimits(libc),
   };
 }
