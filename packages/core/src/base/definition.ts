@@ -13,6 +13,21 @@ export interface BaseContext<Options = unknown> {
   readonly folder: string;
   /** Folder for this run's sockets; it exists, and is removed with the run. */
   readonly runtimeFolder: string;
+  /** What {@link BaseDefinition.acquire} gave; absent where nobody called it. */
+  readonly grant?: BaseGrant | undefined;
+}
+
+/** Where the privileged half of a base runs: in the host, which opens files and runs nothing else of it. */
+export type BaseAcquireContext<Options = unknown> = Omit<BaseContext<Options>, "grant">;
+
+/** What the privileged half of a base opened for the other one. */
+export interface BaseGrant {
+  /** Descriptors by name, such as `device`; whoever opens the base with them closes them. */
+  readonly fds: Readonly<Record<string, number>>;
+  /** What the other half must know and cannot find out for itself; plain JSON. */
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** Bytes of memory that the device's process has to be allowed to lock; absent: none. */
+  readonly memoryLock?: bigint | undefined;
 }
 
 /** What a base package exports: how to open the device beneath a sub-driver. */
@@ -21,6 +36,11 @@ export interface BaseDefinition<Options = unknown> {
   readonly name: string;
   readonly version: string;
   readonly options?: z.ZodType<Options>;
+  /**
+   * The privileged half: opens what the device's own process may not. Runs in the host, before that
+   * process starts. Where it throws, nothing is left open.
+   */
+  acquire?(context: BaseAcquireContext<Options>): Promise<BaseGrant>;
   open(context: BaseContext<Options>): Promise<VfioDevice>;
 }
 

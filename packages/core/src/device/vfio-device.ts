@@ -4,6 +4,21 @@ import type { DmaMapping, IovaRange } from "./dma.ts";
 import type { DeviceInfo, MmapArea } from "./info.ts";
 import type { IrqRequest } from "./irqs.ts";
 
+/** What a user holds mapped. Disposing it says that nothing of it is mapped any more. */
+export interface MappingNote extends Disposable {
+  /** Says that a part of it is not mapped any more; absent where only the whole can be given up. */
+  release?(area: MmapArea): void;
+}
+
+/**
+ * A region whose accesses may have to wait: a user that can wait is served by these instead of
+ * {@link VfioDevice.readRegion} and {@link VfioDevice.writeRegion}. One access at a time.
+ */
+export interface AsyncRegion {
+  read(offset: number, into: Uint8Array): Promise<void>;
+  write(offset: number, from: Uint8Array): Promise<void>;
+}
+
 /**
  * The one interface that all layers speak: the kernel's device, a remote one, a model, a composed one.
  *
@@ -39,12 +54,21 @@ export interface VfioDevice extends AsyncDisposable {
   /**
    * Notes that a user holds `area` of region `index` mapped, until the answer is disposed: a change into
    * a state whose layout does not allow it is refused. Absent where no layout ever changes.
+   * @param holder - who maps it, for the refusal's message
    * @throws VfmigError `ERR_VFMIG_MAPPING_REFUSED` where the layout in force does not allow it now
    */
-  noteMapping?(index: number, area: MmapArea): Disposable;
+  noteMapping?(index: number, area: MmapArea, holder?: string): MappingNote;
+
+  /** By index, the regions of which an access may have to wait. Absent on most devices. */
+  readonly asyncRegions?: ReadonlyMap<number, AsyncRegion> | undefined;
 
   /** Undefined where the device cannot migrate. */
   readonly migration: MigrationFacet | undefined;
   /** Undefined where the device keeps no log of its writes. */
   readonly dmaLogging: DmaLoggingFacet | undefined;
+  /**
+   * What the IOMMU knows of the device's writes, as one source of dirty pages: it sees all that the
+   * device writes, and nothing that a process writes in its place. Absent where the IOMMU keeps no log.
+   */
+  readonly iommuDirty?: DmaLoggingFacet | undefined;
 }

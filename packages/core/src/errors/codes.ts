@@ -9,6 +9,7 @@ import { pluginCodes } from "./codes/plugin.ts";
 import { shadowQueueCodes } from "./codes/shadow-queue.ts";
 import { stateCodes } from "./codes/state.ts";
 import { testkitCodes } from "./codes/testkit.ts";
+import { vfioPciCodes } from "./codes/vfio-pci.ts";
 import { vfioUserCodes } from "./codes/vfio-user.ts";
 
 /** What a code means and what its reader should do; the source of the errors page. */
@@ -30,6 +31,7 @@ type AllCodes = typeof cliCodes &
   typeof shadowQueueCodes &
   typeof stateCodes &
   typeof testkitCodes &
+  typeof vfioPciCodes &
   typeof vfioUserCodes;
 
 /** Every `ERR_VFMIG_*` code of every package: the one table. */
@@ -45,5 +47,6 @@ export const ERROR_CODES: AllCodes = {
   ...shadowQueueCodes,
   ...stateCodes,
   ...testkitCodes,
+  ...vfioPciCodes,
   ...vfioUserCodes,
 } satisfies Record<`ERR_VFMIG_${string}`, ErrorCodeEntry>;

@@ -33,6 +33,11 @@ export const pluginCodes = {
     means: "The configuration names a sub-driver for a device that it does not drive.",
     remedy: "Name the plugin of the device's vendor, or none to run the device on its base alone.",
   },
+  ERR_VFMIG_PLUGIN_BASE_MIGRATES: {
+    means: "A sub-driver with migration was named for a device whose kernel driver migrates it.",
+    remedy:
+      "Name no driver to use the kernel's migration, or bind the device to plain vfio-pci to use the plugin's.",
+  },
   ERR_VFMIG_PLUGIN_OPTIONS_UNDECLARED: {
     means: "The configuration gives options to a package that takes none.",
     remedy: "Remove the options, or check that the right package is named.",
