@@ -39,6 +39,9 @@ import {
   translateVsiId,
   VIRTCHNL_OP,
   vsiIdOffsets,
+  buildRssConfig,
+  buildVlanSetting,
+  parseVlanSetting,
 } from "../index.ts";
 
 const u8 = fc.integer({ min: 0, max: 0xff });
@@ -273,4 +276,37 @@ describe("a VSI id", () => {
 test("capability bits have names, and a bit without one its number", () => {
   expect(capabilityNames(IAVF_6_1_CAPS)).toContain("ADQ");
   expect(capabilityNames(0x8000_0004)).toEqual(["bit 2", "PTP"]);
+});
+
+describe("the VSI id of offload requests", () => {
+  const settings = [54, 55, 56, 57];
+
+  test("stands behind the ethertypes of a VLAN V2 setting", () => {
+    const body = buildVlanSetting({ outer: 7, inner: 7, vport: 7 });
+    for (const opcode of settings) {
+      expect(parseVlanSetting(translateVsiId(opcode, body, 7, 9))).toEqual({
+        outer: 7,
+        inner: 7,
+        vport: 9,
+      });
+      expect(vsiIdOffsets(opcode, body.subarray(0, 9))).toEqual([]);
+    }
+  });
+
+  test("stands first in filters, flow director rules and queue rates", () => {
+    for (const opcode of [47, 48, 52, 53, 112]) {
+      expect(vsiIdOffsets(opcode, new Uint8Array(16))).toEqual([0]);
+    }
+  });
+
+  test("is in no RSS flow, quantum or question, which pass untouched", () => {
+    const flow = buildRssConfig({
+      tunnelLevel: 7,
+      headers: [{ type: 4, fields: 3 }],
+      algorithm: 0,
+    });
+    for (const opcode of [44, 45, 46, 51, 66, 113]) {
+      expect(translateVsiId(opcode, flow, 7, 9)).toEqual(flow);
+    }
+  });
 });

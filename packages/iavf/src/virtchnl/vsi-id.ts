@@ -16,16 +16,28 @@ const AT_START: ReadonlySet<number> = new Set([
   VIRTCHNL_OP.CONFIG_RSS_HFUNC,
   VIRTCHNL_OP.CONFIG_RSS_KEY,
   VIRTCHNL_OP.CONFIG_RSS_LUT,
-  VIRTCHNL_OP.ADD_RSS_CFG,
   VIRTCHNL_OP.ADD_FDIR_FILTER,
   VIRTCHNL_OP.DEL_FDIR_FILTER,
   VIRTCHNL_OP.ADD_VLAN_V2,
   VIRTCHNL_OP.DEL_VLAN_V2,
+  VIRTCHNL_OP.CONFIG_QUEUE_BW,
 ]);
+
+/** Requests that are a VLAN V2 setting: two words of ethertypes, then the VSI id. */
+const VLAN_SETTINGS: ReadonlySet<number> = new Set([
+  VIRTCHNL_OP.ENABLE_VLAN_STRIPPING_V2,
+  VIRTCHNL_OP.DISABLE_VLAN_STRIPPING_V2,
+  VIRTCHNL_OP.ENABLE_VLAN_INSERTION_V2,
+  VIRTCHNL_OP.DISABLE_VLAN_INSERTION_V2,
+]);
+const VLAN_SETTING_VSI = 8;
 
 /** Offsets of the VSI ids in a request; a body that is too short has fewer. */
 export function vsiIdOffsets(opcode: number, body: Uint8Array): number[] {
   const offsets = AT_START.has(opcode) ? [0] : [];
+  if (VLAN_SETTINGS.has(opcode)) {
+    offsets.push(VLAN_SETTING_VSI);
+  }
   if (opcode === VIRTCHNL_OP.CONFIG_VSI_QUEUES && body.length >= QUEUE_CONFIG.HEADER) {
     const pairs = Math.min(viewOf(body).getUint16(2, true), QUEUE_CONFIG.MAX_PAIRS);
     for (let pair = 0; pair < pairs; pair++) {
