@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { Artifacts } from "./fetch/artifacts.ts";
 import { CannotFetch } from "./fetch/host-sources.ts";
 import { fetchForGuests, guestStage } from "./guest/stage.ts";
+import { fetchForKernel, kernelStage } from "./kernel/stage.ts";
 import { qtestStage } from "./qtest/stage.ts";
 import { Recorder } from "./run/recorder.ts";
 import { count, json, lastLine, table, type StageResult } from "./run/report.ts";
@@ -14,6 +15,7 @@ const STAGES: readonly Stage[] = [
     run: qtestStage,
   },
   { name: "guest", fetch: fetchForGuests, run: guestStage },
+  { name: "kernel", fetch: fetchForKernel, run: kernelStage },
 ];
 
 const HELP = `Whole-system tests: stock QEMU and stock Linux guests on devices that vfmig serves.

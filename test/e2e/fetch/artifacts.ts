@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import { AptArchive, unpack } from "./apt.ts";
+import { buildMtty, fetchBedKernel, openBedKernel, type BedKernel } from "./bed-kernel.ts";
 import { cacheFolder, kept } from "./cache.ts";
 import { findMirror } from "./host-sources.ts";
 import { fetchKernel, openKernel, type Kernel, type KernelSeries } from "./kernel.ts";
+import type { KernelModule } from "./modules.ts";
 import { findQemu, unpackedQemu, type Qemu } from "./qemu.ts";
 
-type Suite = "bookworm" | "trixie";
+type Suite = "bookworm" | "bookworm-backports" | "trixie";
 
 /** Which Debian release a kernel series is taken from. */
 const KERNEL_SUITE: Readonly<Record<KernelSeries, Suite>> = { "6.1": "bookworm", "6.12": "trixie" };
@@ -41,6 +43,27 @@ export class Artifacts {
         fetchKernel(await this.#archive(KERNEL_SUITE[series]), work),
       );
       return openKernel(series, folder);
+    });
+  }
+
+  /**
+   * The kernel 6.12 that Debian 12's backports have, whose headers a compiler of Debian 12 or newer can use, with the
+   * headers and the sample driver `mtty` in source.
+   */
+  bedKernel(): Promise<BedKernel> {
+    return this.#once("bed-kernel", async () => {
+      const folder = await this.#kept("bed-6.12", async (work) =>
+        fetchBedKernel(await this.#archive("bookworm-backports"), work),
+      );
+      return openBedKernel(folder);
+    });
+  }
+
+  /** The module `mtty`, built for {@link Artifacts.bedKernel}; undefined where this machine has no compiler. */
+  mtty(): Promise<KernelModule | undefined> {
+    return this.#once("mtty", async () => {
+      const bed = await this.bedKernel();
+      return buildMtty(bed, async (name, fill) => this.#kept(name, fill));
     });
   }
 

@@ -18,7 +18,11 @@ export interface Kernel {
 /** Parts of the module tree that tests may need; the whole is four times as large. */
 const FOLDERS: readonly string[] = [
   "crypto",
+  "drivers/dca",
+  "drivers/i2c",
   "drivers/net",
+  "drivers/pps",
+  "drivers/ptp",
   "drivers/vfio",
   "drivers/virtio",
   "fs/9p",

@@ -14,6 +14,7 @@ export class GuestShell {
   readonly #line: LineSocket;
   readonly #machine: QemuMachine;
   #lines: string[] = [];
+  #onLine: ((text: string) => void) | undefined;
   #next = 1;
   #boots = 0;
   #awaited: { marker: string; waiter: PromiseWithResolvers<ShellResult> } | undefined;
@@ -38,9 +39,14 @@ export class GuestShell {
     await this.#machine.whileAlive(BOOT_LIMIT_MS, "the guest's shell", waiter.promise);
   }
 
-  /** Runs a command; whatever its code. */
-  async try(command: string, limitMs: number = COMMAND_LIMIT_MS): Promise<ShellResult> {
+  /** Runs a command; whatever its code. `onLine` hears each line of its output as it comes. */
+  async try(
+    command: string,
+    limitMs: number = COMMAND_LIMIT_MS,
+    onLine?: (text: string) => void,
+  ): Promise<ShellResult> {
     if (this.#awaited !== undefined) throw new Error("the guest's shell is still at work");
+    this.#onLine = onLine;
     const waiter = Promise.withResolvers<ShellResult>();
     const marker = `@@${this.#next++}`;
     this.#lines = [];
@@ -54,6 +60,7 @@ export class GuestShell {
       throw error;
     } finally {
       this.#awaited = undefined;
+      this.#onLine = undefined;
     }
   }
 
@@ -82,7 +89,10 @@ export class GuestShell {
     if (awaited !== undefined && text.startsWith(`${awaited.marker} `)) {
       const code = Number(text.slice(awaited.marker.length + 1));
       awaited.waiter.resolve({ code, output: this.#lines.join("\n").trim() });
-    } else this.#lines.push(text);
+    } else {
+      this.#lines.push(text);
+      this.#onLine?.(text);
+    }
   }
 
   #fail(error: Error): void {

@@ -16,6 +16,8 @@ export interface GuestOptions {
   readonly processors?: number;
   /** Default 512M. */
   readonly memory?: string;
+  /** Further words of the kernel. */
+  readonly append?: string;
 }
 
 /** A booted Linux guest: its console on the first serial port, its shell on the second. */
@@ -42,7 +44,7 @@ export class Guest implements AsyncDisposable {
     // Emulation, whatever the machine offers: a KVM that is there may not work. A plain processor boots sooner.
     const processor = ["-accel", "tcg", "-cpu", "qemu64", "-smp", String(processors)];
     const boot = ["-kernel", kernel.image, "-initrd", archive];
-    const line = ["-append", "console=ttyS0 panic=0 quiet"];
+    const line = ["-append", `console=ttyS0 panic=0 quiet ${options.append ?? ""}`.trim()];
     const words = [...processor, ...board, ...boot, ...line, ...options.words];
     try {
       const machine = await QemuMachine.start(qemu, words, [

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Kernel } from "../fetch/kernel.ts";
+import type { KernelModule } from "../fetch/modules.ts";
 import { cpioArchive, MODE, type CpioEntry } from "./cpio.ts";
 
 /** What a guest consists of besides its kernel. */
@@ -10,6 +11,10 @@ export interface InitramfsParts {
   readonly atBoot: readonly string[];
   /** Lie in `/modules`, with all that they need; the test loads them. */
   readonly onDemand: readonly string[];
+  /** The script `/functions.sh`; default is that of stage "guest". */
+  readonly functions?: URL;
+  /** Modules from elsewhere; they lie in `/modules`. */
+  readonly foreign?: readonly KernelModule[];
 }
 
 /**
@@ -28,8 +33,9 @@ export async function initramfs(parts: InitramfsParts): Promise<Buffer> {
     const order = needed.map((module) => module.name).join("\n");
     orders.push({ name: `modules/${name}.order`, mode: MODE.file, data: order });
   }
+  for (const { name, bytes } of parts.foreign ?? []) files.set(`modules/${name}.ko`, bytes);
   const init = await readFile(new URL("init.sh", import.meta.url));
-  const functions = await readFile(new URL("functions.sh", import.meta.url));
+  const functions = await readFile(parts.functions ?? new URL("functions.sh", import.meta.url));
   return cpioArchive([
     { name: "bin", mode: MODE.folder },
     { name: "dev", mode: MODE.folder },

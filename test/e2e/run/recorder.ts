@@ -8,7 +8,11 @@ export interface CaseResult {
   readonly seconds: number;
   /** Why it failed or was skipped. */
   readonly why?: string;
+  /** What the case measured, by name with its unit. */
+  readonly figures?: Figures;
 }
+
+export type Figures = Readonly<Record<string, number | string>>;
 
 /** What a case may tell should it fail: a heading, and the text at that moment. */
 export type Evidence = (heading: string, text: () => string) => void;
@@ -39,25 +43,34 @@ export class Recorder {
     return this.#only === undefined || name.includes(this.#only);
   }
 
-  /** Runs one case; returns whether it passed. */
-  async run(name: string, body: (evidence: Evidence) => Promise<void>): Promise<boolean> {
+  /** Runs one case, which may return what it measured; returns whether it passed. */
+  async run(
+    name: string,
+    body: (evidence: Evidence) => Promise<Figures | void>,
+    limitMs: number = LIMIT_MS,
+  ): Promise<boolean> {
     const attached: [string, () => string][] = [];
     const begin = performance.now();
-    const keep = (outcome: CaseResult["outcome"], why?: string): void => {
+    const keep = (outcome: CaseResult["outcome"], why?: string, figures?: Figures): void => {
       const seconds = (performance.now() - begin) / 1000;
       const result = { stage: this.#stage, name, outcome, seconds };
-      this.results.push(why === undefined ? result : { ...result, why });
+      this.results.push({
+        ...result,
+        ...(why !== undefined && { why }),
+        ...(figures !== undefined && { figures }),
+      });
       const word = { passed: "ok", failed: "FAILED", skipped: "skipped" }[outcome];
       this.#note(`${word.padEnd(7)} ${seconds.toFixed(2).padStart(6)} s  ${name}`);
       if (why !== undefined) this.#note(indent(why));
+      if (figures !== undefined) this.#note(indent(figureLine(figures)));
     };
     try {
-      await within(
-        LIMIT_MS,
+      const figures = await within(
+        limitMs,
         "the case",
         body((heading, text) => attached.push([heading, text])),
       );
-      keep("passed");
+      keep("passed", undefined, figures ?? undefined);
       return true;
     } catch (error) {
       if (error instanceof Skip) {
@@ -93,6 +106,12 @@ export class Recorder {
     this.results.push({ stage: this.#stage, name, outcome: "skipped", seconds: 0, why });
     this.#note(`${"skipped".padEnd(7)} ${"".padStart(6)}    ${name}\n${indent(why)}`);
   }
+}
+
+function figureLine(figures: Figures): string {
+  return Object.entries(figures)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ");
 }
 
 function words(error: unknown): string {

@@ -1,0 +1,112 @@
+import { realpathSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Artifacts } from "../fetch/artifacts.ts";
+import { Guest } from "../guest/guest.ts";
+import { initramfs } from "../guest/initramfs.ts";
+import { DEVICES } from "./inside/devices.ts";
+
+const AT_BOOT: readonly string[] = [
+  "virtio_pci",
+  "9pnet_virtio",
+  "9p",
+  "igb",
+  "igbvf",
+  "vfio_pci",
+  "vfio_iommu_type1",
+  "mdev",
+  "e1000",
+  "e1000e",
+];
+const CLONE = realpathSync(fileURLToPath(new URL("../../..", import.meta.url))).replace(/\/$/u, "");
+const NODE = realpathSync(process.execPath);
+const RUNNER = fileURLToPath(new URL("inside/runner.ts", import.meta.url));
+const FUNCTIONS = new URL("functions.sh", import.meta.url);
+
+/** QEMU's words for the devices that {@link DEVICES} names. */
+const WORDS: readonly (readonly [option: string, value: string])[] = [
+  ["-device", "intel-iommu,intremap=on,caching-mode=on"],
+  ["-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"],
+  ["-device", "virtio-9p-pci,bus=pcie.0,addr=2,fsdev=host,mount_tag=host"],
+  ["-device", "pcie-root-port,bus=pcie.0,addr=3,id=nic-port,chassis=1"],
+  ["-device", "igb,bus=nic-port,mac=02:00:00:00:00:01"],
+  ["-device", "pcie-pci-bridge,bus=pcie.0,addr=4,id=bridge"],
+  ["-device", "e1000,bus=bridge,addr=1"],
+  ["-device", "e1000,bus=bridge,addr=2"],
+  ["-device", "pxb-pcie,bus=pcie.0,addr=5,id=bypass,bus_nr=64,bypass_iommu=on"],
+  ["-device", "pcie-root-port,bus=bypass,id=bypass-port,chassis=2"],
+  ["-device", "e1000e,bus=bypass-port"],
+];
+
+/**
+ * A Debian guest in which the kernel's VFIO can be used for real: an emulated VT-d, two VFs on vfio-pci, mediated devices,
+ * and the host's files, so that the clone's Node runs inside with the clone's code.
+ */
+export class Bed implements AsyncDisposable {
+  readonly guest: Guest;
+  /** Whether {@link DEVICES.mdevs} are there; they need a compiler on the host. */
+  readonly hasMdevs: boolean;
+
+  private constructor(guest: Guest, hasMdevs: boolean) {
+    this.guest = guest;
+    this.hasMdevs = hasMdevs;
+  }
+
+  static async start(artifacts: Artifacts): Promise<Bed> {
+    const { kernel } = await artifacts.bedKernel();
+    const mtty = await artifacts.mtty();
+    const guest = await Guest.start(await artifacts.qemu(), {
+      kernel,
+      processors: 2,
+      memory: "1024M",
+      append: "intel_iommu=on",
+      initramfs: await initramfs({
+        busybox: await artifacts.busybox(),
+        kernel,
+        atBoot: AT_BOOT,
+        onDemand: [],
+        functions: FUNCTIONS,
+        ...(mtty !== undefined && { foreign: [mtty] }),
+      }),
+      words: WORDS.flat(),
+    });
+    return new Bed(guest, mtty !== undefined);
+  }
+
+  /** Waits for the guest, and makes its root and its devices. */
+  async ready(): Promise<void> {
+    const { shell } = this.guest;
+    await shell.ready();
+    await shell.run(`. /functions.sh; CLONE='${CLONE}' NODE='${NODE}'; set_root "$CLONE"`);
+    await shell.run(`make_vfs ${DEVICES.pf} ${DEVICES.vfs.length}`);
+    if (this.hasMdevs) await shell.run(`make_mdevs ${DEVICES.mdevs.join(" ")}`);
+  }
+
+  /**
+   * Runs a program of the clone by Node, with the clone as its folder; returns its code.
+   * @param onLine hears what it prints
+   */
+  async node(
+    words: readonly string[],
+    limitMs: number,
+    onLine: (line: string) => void,
+  ): Promise<number> {
+    const quoted = words.map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`);
+    const seconds = Math.ceil(limitMs / 1000);
+    const line = `see_changes; inside "$CLONE" timeout -s KILL ${seconds} "$NODE" ${quoted.join(" ")}`;
+    return (await this.guest.shell.try(line, limitMs + 10_000, onLine)).code;
+  }
+
+  /** Runs cases of a file, those that are named. */
+  async cases(
+    file: string,
+    names: readonly string[],
+    limitMs: number,
+    onLine: (line: string) => void,
+  ): Promise<number> {
+    return this.node([RUNNER, file, ...names], limitMs, onLine);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.guest[Symbol.asyncDispose]();
+  }
+}

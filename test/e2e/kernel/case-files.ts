@@ -1,0 +1,21 @@
+import { fileURLToPath } from "node:url";
+import type { BedCase } from "./inside/bed-case.ts";
+
+/** A file of cases that run in the guest, in a process of its own. */
+export interface CaseFile {
+  /** In the names of its cases. */
+  readonly title: string;
+  readonly path: string;
+  /** Its cases need the mediated devices. */
+  readonly mdevs?: boolean;
+}
+
+const at = (name: string): string => fileURLToPath(new URL(`cases/${name}`, import.meta.url));
+
+/** In the order in which they run, all in one guest. */
+export const CASE_FILES: readonly CaseFile[] = [{ title: "uAPI", path: at("uapi-cases.ts") }];
+
+/** The cases of a file; imported on the host for their names only. */
+export async function casesOf(file: CaseFile): Promise<readonly BedCase[]> {
+  return ((await import(file.path)) as { readonly cases: readonly BedCase[] }).cases;
+}

@@ -1,0 +1,112 @@
+import type { Artifacts } from "../fetch/artifacts.ts";
+import type { Recorder } from "../run/recorder.ts";
+import type { StageContext } from "../run/stage.ts";
+import { Bed } from "./bed.ts";
+import { CASE_FILES, casesOf, type CaseFile } from "./case-files.ts";
+import { CaseRun } from "./case-run.ts";
+import { DEFAULT_LIMIT_SECONDS, type BedCase } from "./inside/bed-case.ts";
+
+const BOOT = "the guest boots, its VFs are on vfio-pci, and the host's files are there";
+const NO_COMPILER =
+  "the sample driver mtty must be built, and this machine has no gcc, make and binutils";
+/** Time for the process's start and its imports over 9p, and for the machine beside. */
+const START_MS = 60_000;
+
+export async function fetchForKernel(artifacts: Artifacts): Promise<void> {
+  await artifacts.qemu();
+  await artifacts.busybox();
+  await artifacts.bedKernel();
+  await artifacts.mtty();
+}
+
+/** The kernel's own VFIO, in a guest with an emulated IOMMU and a NIC that has VFs. */
+export async function kernelStage({ artifacts, recorder }: StageContext): Promise<void> {
+  const wanted = await chosen(recorder);
+  if (wanted.length === 0 && !recorder.wants(BOOT)) return;
+  await using bed = await Bed.start(artifacts);
+  const booted = await recorder.run(BOOT, async (evidence) => {
+    evidence("QEMU's stderr", () => bed.guest.machine.child.stderr);
+    evidence("the guest's console", () => bed.guest.console);
+    await bed.ready();
+  });
+  for (const { file, cases } of wanted) {
+    const names = cases.map(({ name }) => title(file, name));
+    if (!booted) recorder.notTried(names, "not tried, since the guest is not there");
+    else if (file.mdevs === true && !bed.hasMdevs) lackOfCompiler(recorder, names);
+    else await runFile(bed, recorder, file, cases);
+  }
+}
+
+interface Chosen {
+  readonly file: CaseFile;
+  readonly cases: readonly BedCase[];
+}
+
+async function chosen(recorder: Recorder): Promise<Chosen[]> {
+  const found: Chosen[] = [];
+  for (const file of CASE_FILES) {
+    const all = await casesOf(file);
+    const cases = all.filter(({ name }) => recorder.wants(title(file, name)));
+    if (cases.length > 0) found.push({ file, cases });
+  }
+  return found;
+}
+
+function title(file: CaseFile, name: string): string {
+  return `${file.title}: ${name}`;
+}
+
+function lackOfCompiler(recorder: Recorder, names: readonly string[]): void {
+  for (const name of names) {
+    if (process.env["CI"] === "true") recorder.failed(name, NO_COMPILER);
+    else recorder.skipped(name, NO_COMPILER);
+  }
+}
+
+function limitMs({ limitSeconds = DEFAULT_LIMIT_SECONDS }: BedCase): number {
+  return limitSeconds * 1000;
+}
+
+/** Runs the cases of a file in one process; after a case that ended it, the rest in a new one. */
+async function runFile(
+  bed: Bed,
+  recorder: Recorder,
+  file: CaseFile,
+  cases: readonly BedCase[],
+): Promise<void> {
+  const start = (from: number): CaseRun => {
+    const rest = cases.slice(from);
+    const limit = rest.reduce((sum, each) => sum + limitMs(each), START_MS);
+    return new CaseRun(
+      bed,
+      file.path,
+      rest.map(({ name }) => name),
+      limit,
+    );
+  };
+  let run: CaseRun | undefined;
+  for (const [index, each] of cases.entries()) {
+    if (run?.canTell(each.name) !== true) run = start(index);
+    const passed = await runCase(bed, recorder, file, each, run);
+    // After a case that took too long the process ends itself; the next one must not wait for its word.
+    if (!passed)
+      await Promise.race([run.ended, new Promise((resolve) => setTimeout(resolve, 1000))]);
+  }
+  await run?.ended;
+}
+
+async function runCase(
+  bed: Bed,
+  recorder: Recorder,
+  file: CaseFile,
+  each: BedCase,
+  run: CaseRun,
+): Promise<boolean> {
+  const body = async (evidence: (heading: string, text: () => string) => void) => {
+    evidence("what the process in the guest printed", () => run.words);
+    evidence("QEMU's stderr", () => bed.guest.machine.child.stderr);
+    evidence("the guest's console", () => bed.guest.console);
+    return run.outcome(each.name);
+  };
+  return recorder.run(title(file, each.name), body, limitMs(each) + START_MS);
+}
