@@ -1,71 +1,80 @@
 import { IAVF_7_2_CAPS, VF_CAP } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
 import { facets, move } from "./rig/move.ts";
-import { type ModelOptions, World } from "./rig/world.ts";
+import { FAMILIES } from "./rig/family.ts";
+import { type ModelOptions, World, type WorldOptions } from "./rig/world.ts";
 
-async function reasons(target: ModelOptions): Promise<{ fields: string[]; world: World }> {
-  const world = await World.create({ models: [{ vsiId: 7 }, { vsiId: 9, ...target }] });
-  world.traffic(100);
-  const source = await world.settle(world.hostAt(0).device.description.describe());
-  const found = await world.settle(world.hostAt(1).device.description.compare(source));
-  expect(world.host.device.migration?.state).toBe("running");
-  return { fields: found.map(({ field }) => field), world };
-}
+describe.each(FAMILIES)("$name", (family) => {
+  const create = (options: WorldOptions = {}): Promise<World> =>
+    World.create({ family, ...options });
 
-describe("asking a target before the source stops", () => {
-  test("finds nothing against an equal one, and asking leaves it fit for a guest", async () => {
-    const { fields, world } = await reasons({});
-    expect(fields).toEqual([]);
-    await move(world, 1);
+  async function reasons(target: ModelOptions): Promise<{ fields: string[]; world: World }> {
+    const world = await create({ models: [{}, target] });
     world.traffic(100);
-    world.quiesce();
-    expect(world.wrongs()).toEqual([]);
-    await world.close();
-  });
+    const source = await world.settle(world.hostAt(0).device.description.describe());
+    const found = await world.settle(world.hostAt(1).device.description.compare(source));
+    expect(world.host.device.migration?.state).toBe("running");
+    return { fields: found.map(({ field }) => field), world };
+  }
 
-  test.each([
-    ["fewer queue pairs", { queuePairs: 2 }, ["queues.pairs"]],
-    ["fewer vectors", { vectors: 3 }, ["vectors"]],
-    ["shorter frames", { maxFrame: 1518 }, ["maxFrame"]],
-    [
-      "fewer capabilities",
-      { grantedCaps: (IAVF_7_2_CAPS & ~VF_CAP.RSS_PF) >>> 0 },
-      ["capabilities.RSS_PF"],
-    ],
-  ] as const)("finds a target with %s, and the source goes on", async (_name, target, expected) => {
-    const { fields, world } = await reasons(target);
-    expect(fields).toEqual(expected);
-    world.traffic(200);
-    world.quiesce();
-    expect(world.wrongs()).toEqual([]);
-    await world.close();
-  });
-
-  test("is asked again by the load itself, which refuses and leaves the source able to go on", async () => {
-    const world = await World.create({
-      models: [{ vsiId: 7 }, { vsiId: 9, queuePairs: 2 }],
+  describe("asking a target before the source stops", () => {
+    test("finds nothing against an equal one, and asking leaves it fit for a guest", async () => {
+      const { fields, world } = await reasons({});
+      expect(fields).toEqual([]);
+      await move(world, 1);
+      world.traffic(100);
+      world.quiesce();
+      expect(world.wrongs()).toEqual([]);
+      await world.close();
     });
-    world.traffic(100);
-    await expect(move(world, 1)).rejects.toMatchObject({
-      code: "ERR_VFMIG_MIGRATION_INCOMPATIBLE",
-    });
-    await world.settle(facets(world.hostAt(0).device).migration.setState("running"));
-    world.driver.resume();
-    world.traffic(300);
-    world.quiesce();
-    expect(world.wrongs()).toEqual([]);
-    await world.close();
-  });
-});
 
-describe("what a guest is offered", () => {
-  test("lacks what could not be carried, and says so", async () => {
-    const world = await World.create({ driver: { capabilities: IAVF_7_2_CAPS } });
-    const { offers, uses } = await world.settle(world.host.device.description.describe());
-    expect(offers["hiddenCapabilities"]).toContain("ADQ");
-    expect(uses["capabilities"]).not.toContain("ADQ");
-    expect(uses["capabilities"]).not.toContain("REQ_QUEUES");
-    expect(uses["capabilities"]).toContain("RSS_PF");
-    await world.close();
+    test.each([
+      ["fewer queue pairs", { queuePairs: 2 }, ["queues.pairs"]],
+      ["fewer vectors", { vectors: 3 }, ["vectors"]],
+      ["shorter frames", { maxFrame: 1518 }, ["maxFrame"]],
+      [
+        "fewer capabilities",
+        { grantedCaps: (IAVF_7_2_CAPS & ~VF_CAP.RSS_PF) >>> 0 },
+        ["capabilities.RSS_PF"],
+      ],
+    ] as const)(
+      "finds a target with %s, and the source goes on",
+      async (_name, target, expected) => {
+        const { fields, world } = await reasons(target);
+        expect(fields).toEqual(expected);
+        world.traffic(200);
+        world.quiesce();
+        expect(world.wrongs()).toEqual([]);
+        await world.close();
+      },
+    );
+
+    test("is asked again by the load itself, which refuses and leaves the source able to go on", async () => {
+      const world = await create({
+        models: [{}, { queuePairs: 2 }],
+      });
+      world.traffic(100);
+      await expect(move(world, 1)).rejects.toMatchObject({
+        code: "ERR_VFMIG_MIGRATION_INCOMPATIBLE",
+      });
+      await world.settle(facets(world.hostAt(0).device).migration.setState("running"));
+      world.driver.resume();
+      world.traffic(300);
+      world.quiesce();
+      expect(world.wrongs()).toEqual([]);
+      await world.close();
+    });
+  });
+
+  describe("what a guest is offered", () => {
+    test("lacks what could not be carried, and says so", async () => {
+      const world = await create({ driver: { capabilities: IAVF_7_2_CAPS } });
+      const { offers, uses } = await world.settle(world.host.device.description.describe());
+      expect(offers["hiddenCapabilities"]).toContain("ADQ");
+      expect(uses["capabilities"]).not.toContain("ADQ");
+      expect(uses["capabilities"]).not.toContain("REQ_QUEUES");
+      expect(uses["capabilities"]).toContain("RSS_PF");
+      await world.close();
+    });
   });
 });

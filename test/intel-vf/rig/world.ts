@@ -6,10 +6,8 @@ import {
 } from "@vfmig/core";
 import {
   createGuestDriver,
-  createI40eVfModel,
   createLoosePort,
   createManualClock,
-  type CreateI40eVfModelOptions,
   directEvent,
   FlowLedger,
   type GuestDriver,
@@ -21,8 +19,10 @@ import {
   type ManualClock,
   markFrame,
 } from "@vfmig/testkit";
-import { vfOptionsSchema } from "@vfmig/iavf/vf";
-import i40eVf, { type I40eVfOptions } from "@vfmig/plugin-i40e";
+import { type VfOptions, vfOptionsSchema } from "@vfmig/iavf/vf";
+import { type Family, I40E, type ModelOptions } from "./family.ts";
+
+export type { ModelOptions } from "./family.ts";
 
 export const GUEST_MAC = "02:00:00:00:00:0a";
 export const RAM_IOVA = 0x1_0000_0000n;
@@ -31,8 +31,6 @@ const RAM_SIZE = 14 << 20;
 const FLOWS = 8;
 /** Milliseconds of the manual clock between two looks at what is awaited. */
 const STEP_MS = 0.25;
-
-export type ModelOptions = Partial<CreateI40eVfModelOptions>;
 
 /** One host: a model of the VF, the plugin on it, and the memory that the guest has there. */
 export interface Host {
@@ -43,9 +41,11 @@ export interface Host {
 }
 
 export interface WorldOptions {
+  /** What kind of VF the hosts have. Default {@link I40E}. */
+  readonly family?: Family;
   readonly models?: readonly ModelOptions[];
   readonly driver?: Partial<GuestDriverOptions>;
-  readonly plugin?: SubDriverDefinition<I40eVfOptions>;
+  readonly plugin?: SubDriverDefinition<VfOptions>;
   readonly options?: Readonly<Record<string, unknown>>;
   /** Whether the guest's driver is started. Default true. */
   readonly start?: boolean;
@@ -71,7 +71,7 @@ export class World {
 
   static async create(options: WorldOptions = {}): Promise<World> {
     const world = new World();
-    const models = options.models ?? [{ vsiId: 7 }, { vsiId: 9 }];
+    const models = options.models ?? [{}, {}];
     for (const [index, model] of models.entries()) {
       // oxlint-disable-next-line no-await-in-loop -- one host after the other
       world.hosts.push(await world.#host(index, model, options));
@@ -95,15 +95,16 @@ export class World {
 
   async #host(index: number, options: ModelOptions, world: WorldOptions): Promise<Host> {
     const port = createLoosePort(this.clock);
-    const model = createI40eVfModel({
+    const { family = I40E } = world;
+    const model = family.createModel({
       name: `vf${index}`,
       mac: GUEST_MAC,
-      vsiId: 7 + index,
+      vsiId: family.vsiIds[index % 2] ?? 1,
       ...options,
       port: port.port,
       clock: this.clock,
     });
-    const plugin = world.plugin ?? i40eVf;
+    const plugin = world.plugin ?? family.plugin;
     const device = await compose(model.device, plugin, {
       clock: this.clock,
       options: vfOptionsSchema.parse(world.options ?? {}),
