@@ -11,6 +11,8 @@ export interface HostOptions {
   readonly clock: Clock;
   /** Write the vfio-user messages of each device into `<trace>.<device>`, which is made anew. */
   readonly trace?: string | undefined;
+  /** Taken in place of the same options in the configuration, for every device that has a driver. */
+  readonly driverOptions?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Served devices, each in its own process; ends them all when it is disposed. */
@@ -55,6 +57,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
           device: name,
           runtimeFolder,
           ...(options.trace === undefined ? {} : { traceFile: traceFileOf(options.trace, name) }),
+          ...(options.driverOptions === undefined ? {} : { driverOptions: options.driverOptions }),
         },
         main,
         clock,

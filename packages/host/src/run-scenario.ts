@@ -15,6 +15,8 @@ export interface ScenarioRun {
   readonly rate: number;
   readonly seed: number;
   readonly saveStateTo?: string | undefined;
+  /** Taken in place of the same options of the scenario in the configuration. */
+  readonly options?: Readonly<Record<string, unknown>> | undefined;
   readonly signal: AbortSignal;
   progress(progress: ScenarioProgress): void;
 }
@@ -42,7 +44,8 @@ export async function runScenario(host: Host, run: ScenarioRun): Promise<Scenari
       { layer: "host", details: { package: name } },
     );
   }
-  const options = parseOptions(value, config.scenario.options, "scenario.options");
+  const given = { ...config.scenario.options, ...run.options };
+  const options = parseOptions(value, given, "scenario.options");
   return value.run({
     ...run,
     options,

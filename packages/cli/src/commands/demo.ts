@@ -1,6 +1,8 @@
 import { Option, type Command } from "commander";
 import { openHost, runScenario } from "@vfmig/host";
-import { systemClock } from "@vfmig/core";
+import { findConfig, systemClock } from "@vfmig/core";
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { EXIT } from "../exit-codes.ts";
 import { demoJson } from "../output/demo-json.ts";
 import { demoText } from "../output/demo-text.ts";
@@ -13,6 +15,10 @@ interface DemoOptions {
   readonly repeat: number;
   readonly rate: number;
   readonly seed: number;
+  readonly model?: string;
+  readonly queues?: number;
+  readonly traffic?: string;
+  readonly shadow?: string;
   readonly saveState?: string;
   readonly trace?: string;
   readonly json?: boolean;
@@ -24,6 +30,8 @@ Examples:
   vfmig demo --config examples/demo/vfmig.config.ts
   vfmig demo --repeat 100 --seed 7        move to and fro a hundred times, at times that the seed fixes
   vfmig demo --repeat 0                   traffic only: the device is not moved
+  vfmig demo --model e810 --queues 16 --traffic mixed   another NIC, all its queues, 64 to 9,000 bytes
+  vfmig demo --shadow while-saving        queues are the device's own except while it is moved
   vfmig demo --json --save-state vf.bin   one JSON object on stdout; the device's last state in a file`;
 
 /** `vfmig demo`: serves the devices of a configuration and runs the scenario that it names. */
@@ -49,6 +57,16 @@ export function demoCommand(program: Command, context: CommandContext): void {
         .default(1)
         .argParser(wholeNumber("--seed", 0, 0xffff_ffff)),
     )
+    .option("--model <name>", "take vfmig.<name>.config.ts beside the configuration, such as e810")
+    .addOption(
+      new Option("--queues <n>", "queue pairs of the guest").argParser(
+        wholeNumber("--queues", 1, 16),
+      ),
+    )
+    .addOption(new Option("--traffic <kind>", "what flows").choices(["pcap", "mixed"]))
+    .addOption(
+      new Option("--shadow <mode>", "when queues are relayed").choices(["always", "while-saving"]),
+    )
     .option("--save-state <path>", "keep the device state of the last move in this file")
     .option("--trace <file>", "write each device's vfio-user messages to <file>.<device>")
     .option("--json", "print one JSON object on stdout")
@@ -65,15 +83,17 @@ async function demo(options: DemoOptions, { terminal, exit }: CommandContext): P
     const logger = terminalLogger(terminal, options.verbose ?? false);
     terminal.progress(0, "opening the devices");
     await using host = await openHost({
-      config: options.config,
+      config: await configOf(options),
       logger,
       clock: systemClock,
       trace: options.trace,
+      driverOptions: given({ shadow: options.shadow }),
     });
     const report = await runScenario(host, {
       moves: options.repeat,
       rate: options.rate,
       seed: options.seed,
+      options: given({ queuePairs: options.queues, traffic: options.traffic }),
       saveStateTo: options.saveState,
       signal: interrupt.signal,
       progress: ({ fraction, text }) => terminal.progress(fraction, text),
@@ -87,4 +107,18 @@ async function demo(options: DemoOptions, { terminal, exit }: CommandContext): P
     process.off("SIGINT", stop).off("SIGTERM", stop);
     terminal.clear();
   }
+}
+
+async function configOf({ config, model }: DemoOptions): Promise<string> {
+  if (model === undefined) return config;
+  const isFolder = await stat(config).then(
+    (status) => status.isDirectory(),
+    () => false,
+  );
+  return findConfig(isFolder ? config : dirname(config), model);
+}
+
+/** What the command line says; the configuration says the rest. */
+function given(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

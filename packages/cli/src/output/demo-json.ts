@@ -24,6 +24,8 @@ export interface DemoJson {
     readonly sentToGuest: number;
     readonly sentFromGuest: number;
     readonly duringBlackout: number;
+    /** Frames for a queue that stood still to change between its own rings and shadow ones. */
+    readonly duringSwitch: number;
     readonly lost: number;
     readonly duplicated: number;
     readonly reordered: number;
@@ -39,6 +41,13 @@ export interface DemoJson {
     readonly framesDuringBlackout: readonly number[];
     readonly ringIndices: readonly MoveReport["ringIndices"][];
     readonly phases: readonly MoveReport["phases"][];
+  };
+  /** Windows in which a queue pair changed between its own rings and shadow ones; one entry each. */
+  readonly switches: {
+    readonly count: number;
+    readonly ms: readonly number[];
+    readonly frames: readonly number[];
+    readonly kinds: Readonly<Record<string, number>>;
   };
   readonly flows: readonly FlowReport[];
 }
@@ -56,6 +65,7 @@ export function demoJson(
       | "sent"
       | "delivered"
       | "duringBlackout"
+      | "duringSwitch"
       | "lost"
       | "duplicated"
       | "reordered"
@@ -88,6 +98,7 @@ export function demoJson(
       sentToGuest: total("sent", "toGuest"),
       sentFromGuest: total("sent", "fromGuest"),
       duringBlackout: total("duringBlackout"),
+      duringSwitch: total("duringSwitch"),
       lost: total("lost"),
       duplicated: total("duplicated"),
       reordered: total("reordered"),
@@ -103,6 +114,18 @@ export function demoJson(
       ringIndices: report.moves.map((move) => move.ringIndices),
       phases: report.moves.map((move) => move.phases),
     },
+    switches: {
+      count: report.switches.length,
+      ms: report.switches.map(({ ms }) => ms),
+      frames: report.switches.map(({ frames }) => frames),
+      kinds: countBy(report.switches.map(({ kind }) => kind)),
+    },
     flows: report.flows,
   };
+}
+
+function countBy(names: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
 }

@@ -6,6 +6,7 @@ import { table } from "./table.ts";
 export function demoText(report: DemoJson): string {
   const parts = [driverText(report)];
   if (report.moves > 0) parts.push(moveText(report));
+  if (report.switches.count > 0) parts.push(switchText(report));
   parts.push(flowText(report), verdict(report));
   return parts.join("\n\n");
 }
@@ -39,11 +40,6 @@ function describeRange(range: unknown): string {
 }
 
 function moveText({ migration, moves }: DemoJson): string {
-  const spread = (values: readonly number[], digits: number): string[] => [
-    readable(percentile(values, 0.5), digits),
-    readable(percentile(values, 0.99), digits),
-    readable(Math.max(...values), digits),
-  ];
   const withFrames = migration.framesDuringBlackout.filter((count) => count > 0).length;
   const rows = [
     ["", "median", "p99", "largest"],
@@ -53,6 +49,24 @@ function moveText({ migration, moves }: DemoJson): string {
     ["frames while stopped", ...spread(migration.framesDuringBlackout, 0)],
   ];
   return `${readable(moves)} ${moves === 1 ? "move" : "moves"}, ${readable(withFrames)} with frames while stopped\n${table(rows)}\n${phaseText(migration.phases)}\n${indexText(migration.ringIndices)}`;
+}
+
+function switchText({ switches }: DemoJson): string {
+  const kinds = Object.entries(switches.kinds).map(([kind, count]) => `${readable(count)} ${kind}`);
+  const rows = [
+    ["", "median", "p99", "largest"],
+    ["a pair stood still, ms", ...spread(switches.ms, 2)],
+    ["frames meanwhile", ...spread(switches.frames, 0)],
+  ];
+  return `${readable(switches.count)} switches of a queue pair (${kinds.join(", ")})\n${table(rows)}`;
+}
+
+function spread(values: readonly number[], digits: number): string[] {
+  return [
+    readable(percentile(values, 0.5), digits),
+    readable(percentile(values, 0.99), digits),
+    readable(Math.max(...values), digits),
+  ];
 }
 
 function phaseText(phases: DemoJson["migration"]["phases"]): string {
@@ -85,7 +99,18 @@ function indexText(moves: DemoJson["migration"]["ringIndices"]): string {
 
 function flowText({ flows }: DemoJson): string {
   const rows = [
-    ["direction", "flow", "sent", "delivered", "blackout", "lost", "dup", "reord", "corrupt"],
+    [
+      "direction",
+      "flow",
+      "sent",
+      "delivered",
+      "blackout",
+      "switch",
+      "lost",
+      "dup",
+      "reord",
+      "corrupt",
+    ],
     ...flows.map((flow) => [
       flow.direction === "toGuest" ? "to guest" : "from guest",
       flow.flow,
@@ -93,6 +118,7 @@ function flowText({ flows }: DemoJson): string {
         flow.sent,
         flow.delivered,
         flow.duringBlackout,
+        flow.duringSwitch,
         flow.lost,
         flow.duplicated,
         flow.reordered,
@@ -100,7 +126,7 @@ function flowText({ flows }: DemoJson): string {
       ].map((count) => readable(count)),
     ]),
   ];
-  return `Frames: sent = delivered + blackout + lost\n${table(rows)}`;
+  return `Frames: sent = delivered + blackout + switch + lost\n${table(rows)}`;
 }
 
 function verdict({ frames }: DemoJson): string {

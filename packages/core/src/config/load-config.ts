@@ -7,13 +7,10 @@ import { describeIssues, formatIssues } from "./issues.ts";
 import { configSchema } from "./schema.ts";
 import type { VfmigConfig } from "./types.ts";
 
+const ENDINGS: readonly string[] = ["ts", "mts", "js", "json"];
+
 /** File names that {@link findConfig} looks for. */
-export const CONFIG_FILES: readonly string[] = [
-  "vfmig.config.ts",
-  "vfmig.config.mts",
-  "vfmig.config.js",
-  "vfmig.config.json",
-];
+export const CONFIG_FILES: readonly string[] = ENDINGS.map((ending) => `vfmig.config.${ending}`);
 
 /** A configuration and where it stands; packages and relative paths are resolved from `folder`. */
 export interface LoadedConfig {
@@ -37,26 +34,31 @@ async function kindOf(path: string): Promise<"file" | "folder" | undefined> {
 
 /**
  * The configuration file in `folder`.
+ * @param variant - one of several that lie there, as `vfmig.<variant>.config.ts`; default the unnamed one
  * @throws VfmigError `ERR_VFMIG_CONFIG_NOT_FOUND`, `ERR_VFMIG_CONFIG_AMBIGUOUS`
  */
-export async function findConfig(folder: string): Promise<string> {
-  const candidates = CONFIG_FILES.map((name) => resolve(folder, name));
+export async function findConfig(folder: string, variant?: string): Promise<string> {
+  const names =
+    variant === undefined
+      ? CONFIG_FILES
+      : ENDINGS.map((ending) => `vfmig.${variant}.config.${ending}`);
+  const candidates = names.map((name) => resolve(folder, name));
   const kinds = await Promise.all(candidates.map(kindOf));
   const found = candidates.filter((_, index) => kinds[index] === "file");
   const [file, ...others] = found;
   if (file === undefined) {
     throw new VfmigError(
       "ERR_VFMIG_CONFIG_NOT_FOUND",
-      `no configuration in ${resolve(folder)}; write one of ${CONFIG_FILES.join(", ")} there, or name the file`,
-      { layer: "core", details: { folder: resolve(folder), names: CONFIG_FILES } },
+      `no configuration in ${resolve(folder)}; write one of ${names.join(", ")} there, or name the file`,
+      { layer: "core", details: { folder: resolve(folder), names } },
     );
   }
   if (others.length > 0) {
-    const names = found.map((path) => basename(path));
+    const present = found.map((path) => basename(path));
     throw new VfmigError(
       "ERR_VFMIG_CONFIG_AMBIGUOUS",
-      `${resolve(folder)} holds ${names.join(" and ")}; keep one, or name the file that is meant`,
-      { layer: "core", details: { folder: resolve(folder), names } },
+      `${resolve(folder)} holds ${present.join(" and ")}; keep one, or name the file that is meant`,
+      { layer: "core", details: { folder: resolve(folder), names: present } },
     );
   }
   return file;

@@ -41,13 +41,15 @@ export interface ScenarioContext<Options = unknown> {
   readonly signal: AbortSignal;
 }
 
-/** Frame counts of one direction and flow: sent = delivered + duringBlackout + lost. */
+/** Frame counts of one direction and flow: sent = delivered + duringBlackout + duringSwitch + lost. */
 export interface FlowReport {
   readonly direction: "toGuest" | "fromGuest";
   readonly flow: string;
   readonly sent: number;
   readonly delivered: number;
   readonly duringBlackout: number;
+  /** Frames for a queue that stood still to change between its own rings and shadow ones. */
+  readonly duringSwitch: number;
   readonly lost: number;
   readonly duplicated: number;
   readonly reordered: number;
@@ -75,8 +77,21 @@ export interface MoveReport {
   readonly ringIndices: readonly RingIndices[];
 }
 
+/** One stretch in which a queue pair stood still to change between its own rings and shadow ones. */
+export interface SwitchReport {
+  readonly device: string;
+  readonly queue: number;
+  readonly kind: string;
+  /** Length of the window, in milliseconds. */
+  readonly ms: number;
+  /** Frames that met the stopped queue. */
+  readonly frames: number;
+}
+
 export interface ScenarioReport {
   readonly moves: readonly MoveReport[];
+  /** In the order of time; none where queues are always shadowed. */
+  readonly switches: readonly SwitchReport[];
   readonly flows: readonly FlowReport[];
   readonly seconds: number;
   /** Why devices took frames not, and how many: by the wire's words, such as `no-descriptor`. */

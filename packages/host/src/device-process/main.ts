@@ -5,6 +5,7 @@ import {
   systemClock,
   VfmigError,
   type ComposedDevice,
+  type DeviceConfig,
   type Logger,
   type VfioDevice,
 } from "@vfmig/core";
@@ -32,10 +33,10 @@ async function main(start: DeviceStart): Promise<void> {
   const index = config.devices.findIndex((device) => device.name === start.device);
   const entry = config.devices[index];
   if (entry === undefined) throw noDevice(start, config.devices);
-  const { runtimeFolder } = start;
+  const { runtimeFolder, driverOptions } = start;
   const opened = await scope
     .resolve(DeviceOpener)
-    .open(entry, `devices[${index}]`, { folder, runtimeFolder });
+    .open(withOptions(entry, driverOptions), `devices[${index}]`, { folder, runtimeFolder });
   const path =
     entry.socket === undefined
       ? join(runtimeFolder, `${entry.name}.sock`)
@@ -59,6 +60,15 @@ async function main(start: DeviceStart): Promise<void> {
   // A host that dies takes its devices with it: nobody is left to ask for them.
   process.once("disconnect", () => process.exit(0));
   say({ say: "ready", identity: opened.device.info.identity, socketPath: path });
+}
+
+/** The entry with some of its driver's options replaced. */
+function withOptions(entry: DeviceConfig, options: DeviceStart["driverOptions"]): DeviceConfig {
+  if (entry.driver === undefined || options === undefined) return entry;
+  return {
+    ...entry,
+    driver: { ...entry.driver, options: { ...entry.driver.options, ...options } },
+  };
 }
 
 async function answer(

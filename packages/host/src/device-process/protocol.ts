@@ -48,4 +48,6 @@ export interface DeviceStart {
   readonly runtimeFolder: string;
   /** File for the message trace of this device. */
   readonly traceFile?: string;
+  /** Options of the driver that are taken in place of the configuration's. */
+  readonly driverOptions?: Readonly<Record<string, unknown>>;
 }

@@ -5,9 +5,12 @@ import {
   buildQueueSelect,
   buildRssKey,
   buildRssLut,
+  buildVlanList,
   buildVlanSetting,
+  buildVlanV2List,
   DEFAULT_HENA,
   MAC_KIND,
+  NO_VLAN_TAG,
   VF_CAP,
   VF_REGISTER,
   type VfResources,
@@ -16,6 +19,7 @@ import {
   type VlanCaps,
   type VlanSupport,
 } from "@vfmig/iavf";
+import { ETHERTYPE } from "../traffic/ethernet.ts";
 import type { PciSlot } from "./pci-slot.ts";
 import type { QueueSet } from "./queue-set.ts";
 import type { GuestRequest } from "./requests.ts";
@@ -36,6 +40,7 @@ export interface BringUp {
   readonly vlan: VlanCaps | undefined;
   readonly mac: string;
   readonly multicast: readonly string[];
+  readonly vlans: readonly number[];
   readonly queues: QueueSet;
   readonly ringSize: number;
   readonly mtu: number;
@@ -52,6 +57,7 @@ export function bringUpRequests(plan: BringUp): Request[] {
     irqMapRequest(plan),
     ...(rss ? rssRequests(plan) : []),
     ...vlanRequests(plan),
+    ...vlanFilters(plan),
     macRequest(plan, [plan.mac], MAC_KIND.PRIMARY),
     { operation: VIRTCHNL_OP.CONFIG_VSI_QUEUES, body: () => queueConfigBody(plan) },
     queuesRequest(VIRTCHNL_OP.ENABLE_QUEUES, plan),
@@ -117,6 +123,23 @@ function vlanRequests({ resources, vlan }: BringUp): Request[] {
     ...request(VIRTCHNL_OP.ENABLE_VLAN_STRIPPING_V2, vlan.stripping),
     ...request(VIRTCHNL_OP.ENABLE_VLAN_INSERTION_V2, vlan.insertion),
   ];
+}
+
+/** The VLANs that the guest is in; without V2 the first filter also has tags stripped. */
+function vlanFilters({ resources, vlan, vlans }: BringUp): Request[] {
+  if (vlans.length === 0) return [];
+  if (vlan === undefined) {
+    if ((resources.caps & VF_CAP.VLAN) === 0) return [];
+    const body = (): Uint8Array => buildVlanList({ vsiId: resources.vsiId, ids: vlans });
+    return [{ operation: VIRTCHNL_OP.ADD_VLAN, body }];
+  }
+  const outer = (vlan.filtering.outer & VLAN_SUPPORT.ETHERTYPE_8100) !== 0;
+  const filters = vlans.map((tci) => {
+    const tag = { tci, tciMask: 0, tpid: ETHERTYPE.VLAN };
+    return outer ? { outer: tag, inner: NO_VLAN_TAG } : { inner: tag, outer: NO_VLAN_TAG };
+  });
+  const body = (): Uint8Array => buildVlanV2List({ vport: resources.vsiId, filters });
+  return [{ operation: VIRTCHNL_OP.ADD_VLAN_V2, body }];
 }
 
 function lutOf({ resources, queues }: BringUp): Uint8Array {

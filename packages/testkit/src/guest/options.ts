@@ -27,6 +27,8 @@ export interface GuestDriverOptions {
   readonly mac?: string;
   /** Multicast addresses that the guest listens to; at most 16. */
   readonly multicast?: readonly string[];
+  /** VLANs that the guest is in, 1 to 4094; at most 8. */
+  readonly vlans?: readonly number[];
   /** Capability bits that are asked for; default those of Linux 6.1. */
   readonly capabilities?: number;
 }

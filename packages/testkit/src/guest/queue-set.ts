@@ -7,6 +7,10 @@ import { QueueVector } from "./queue-vector.ts";
 import { type FrameHandler, RxRing } from "./rx-ring.ts";
 import { txQueueOf } from "./tx-queue-choice.ts";
 import { TxRing } from "./tx-ring.ts";
+import { tagOf, withoutTag } from "./vlan-tags.ts";
+
+/** Longest frame that the 700 series sends, in bytes. */
+const MAX_FRAME = 9728;
 
 export interface QueueSetOptions {
   readonly slot: PciSlot;
@@ -22,6 +26,8 @@ export interface QueueSetOptions {
   /** Bytes of an Rx buffer that the device may fill, and of a Tx descriptor at most. */
   readonly rxBuffer: number;
   readonly txSegment: number;
+  /** The device inserts tags from descriptors. */
+  readonly insertsTags: boolean;
 }
 
 /** Sums over all rings. */
@@ -42,10 +48,13 @@ export class QueueSet {
   readonly rx: readonly RxRing[];
   readonly #slot: PciSlot;
   readonly #clock: Clock;
+  readonly #insertsTags: boolean;
+  readonly #untagged = new Uint8Array(MAX_FRAME);
   #enabled = false;
 
   constructor(options: QueueSetOptions) {
     const { slot, ram, clock, onFrame, guard, pairs, ringSize, rxBuffer, txSegment } = options;
+    this.#insertsTags = options.insertsTags;
     this.#slot = slot;
     this.#clock = clock;
     this.vectors = Array.from(
@@ -98,7 +107,9 @@ export class QueueSet {
   send(frame: Uint8Array): boolean {
     if (!this.#enabled) return false;
     const ring = this.tx[txQueueOf(frame, this.tx.length)];
-    return ring?.send(frame, this.#clock.now()) ?? false;
+    const tag = this.#insertsTags ? tagOf(frame) : -1;
+    const bytes = tag < 0 ? frame : withoutTag(frame, this.#untagged);
+    return ring?.send(bytes, this.#clock.now(), tag) ?? false;
   }
 
   /** @throws GuestFault */

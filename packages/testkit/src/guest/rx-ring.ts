@@ -2,6 +2,7 @@ import { RX_DESCRIPTOR_SIZE, RX_STATUS, rxLength, rxTail } from "@vfmig/iavf";
 import { GuestFault, type GuestFaultKind } from "./fault.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import type { PciSlot } from "./pci-slot.ts";
+import { strippedTag, TAG_BYTES, withTag } from "./vlan-tags.ts";
 
 /** Descriptors that are cleaned before any is posted again (IAVF_RX_BUFFER_WRITE). */
 const REFILL = 16;
@@ -22,6 +23,7 @@ export class RxRing {
   readonly #stride: number;
   readonly #buffers: number;
   readonly #gathered: Uint8Array;
+  readonly #tagged: Uint8Array;
   #gatheredLength = 0;
   #chain = 0;
   #use = 0;
@@ -42,6 +44,7 @@ export class RxRing {
     this.iova = ram.allocate(size * RX_DESCRIPTOR_SIZE);
     this.#buffers = ram.allocate(size * this.#stride);
     this.#gathered = new Uint8Array(MAX_CHAIN * bufferSize);
+    this.#tagged = new Uint8Array(MAX_CHAIN * bufferSize + TAG_BYTES);
   }
 
   get nextToUse(): number {
@@ -128,7 +131,10 @@ export class RxRing {
       this.#gatheredLength += length;
     }
     if (!end) return false;
-    const frame = this.#chain === 1 ? buffer : this.#gathered.subarray(0, this.#gatheredLength);
+    const bytes = this.#chain === 1 ? buffer : this.#gathered.subarray(0, this.#gatheredLength);
+    const offset = this.iova + index * RX_DESCRIPTOR_SIZE - this.#ram.base;
+    const tag = strippedTag(this.#ram.data, offset, low);
+    const frame = tag < 0 ? bytes : withTag(bytes, tag, this.#tagged);
     this.#chain = 0;
     this.#gatheredLength = 0;
     if ((low & RX_STATUS.RXE) !== 0) {

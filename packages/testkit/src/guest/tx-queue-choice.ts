@@ -1,11 +1,18 @@
 import { ETHERTYPE } from "../traffic/ethernet.ts";
+import { TAG_BYTES, tagOf } from "./vlan-tags.ts";
 
 /**
  * The queue of a frame to send: by addresses and, in unfragmented TCP and UDP, ports, so that the
  * frames of a flow stay in order. As a stack's flow hash, in short.
  */
 export function txQueueOf(frame: Uint8Array, queues: number): number {
-  if (queues === 1 || frame.length < 38) return 0;
+  if (queues === 1) return 0;
+  return tagOf(frame) < 0 ? queueOf(frame, queues) : queueOf(frame.subarray(TAG_BYTES), queues);
+}
+
+/** The same for a frame whose ethertype stands at byte 12. */
+function queueOf(frame: Uint8Array, queues: number): number {
+  if (frame.length < 38) return 0;
   const type = u16(frame, 12);
   if (type === ETHERTYPE.IPV4) {
     const hash = fold(frame, 26, 34, frame[23] ?? 0);

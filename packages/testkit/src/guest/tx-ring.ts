@@ -65,8 +65,12 @@ export class TxRing {
     this.#ram.zero(this.iova, this.#size * TX_DESCRIPTOR_SIZE);
   }
 
-  /** Puts a frame into the ring and rings the doorbell; false where the ring has no room. */
-  send(frame: Uint8Array, nowMs: number): boolean {
+  /**
+   * Puts a frame into the ring and rings the doorbell; false where the ring has no room.
+   *
+   * @param tag - what the device inserts, or -1
+   */
+  send(frame: Uint8Array, nowMs: number, tag = -1): boolean {
     const count = Math.ceil(frame.length / this.#segment);
     if (count === 0 || count > MAX_DESCRIPTORS) {
       throw new RangeError(
@@ -75,6 +79,8 @@ export class TxRing {
     }
     if (this.#unused() < count + HEADROOM) return false;
     if (!this.pending) this.#progressMs = nowMs;
+    const tagged = tag < 0 ? 0 : TX_COMMAND.IL2TAG1;
+    const inserted = Math.max(tag, 0);
     const first = this.#use;
     let index = first;
     for (let at = 0; at < frame.length; at += this.#segment) {
@@ -84,7 +90,14 @@ export class TxRing {
       const end = at + part.length === frame.length ? TX_COMMAND.EOP | TX_COMMAND.RS : 0;
       const iova = this.iova + index * TX_DESCRIPTOR_SIZE;
       const offset = iova - this.#ram.base;
-      writeTxData(this.#ram.data, offset, buffer, part.length, TX_COMMAND.ICRC | end);
+      writeTxData(
+        this.#ram.data,
+        offset,
+        buffer,
+        part.length,
+        TX_COMMAND.ICRC | tagged | end,
+        inserted,
+      );
       this.#ram.touch(iova, TX_DESCRIPTOR_SIZE);
       this.#last[first] = index;
       index = (index + 1) % this.#size;

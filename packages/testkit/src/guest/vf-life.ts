@@ -35,6 +35,7 @@ import type { PciSlot } from "./pci-slot.ts";
 import { QueueSet } from "./queue-set.ts";
 import { type GuestRequest, Requests } from "./requests.ts";
 import { ResetState } from "./reset-state.ts";
+import { insertsTags } from "./vlan-tags.ts";
 
 /** Times of iavf, in milliseconds. */
 const WATCHDOG_MS = 2000;
@@ -262,6 +263,7 @@ export class VfLife {
       ringSize: this.#ringSize,
       rxBuffer: receiveSizes(this.#mtu, resources.maxFrame).buffer,
       txSegment: this.#options.txSegment ?? 1024,
+      insertsTags: insertsTags(resources, granted.vlan),
     });
     this.interrupts.enable(1 + vectors);
     this.#adopt(granted, this.#queues);
@@ -271,13 +273,14 @@ export class VfLife {
   }
 
   #adopt({ resources, vlan }: Granted, queues: QueueSet): void {
-    const { mac, multicast = [] } = this.#options;
+    const { mac, multicast = [], vlans = [] } = this.#options;
     this.#plan = {
       resources,
       vlan,
       mac:
         resources.mac === NO_MAC ? (this.#plan?.mac ?? mac ?? "02:00:00:00:00:0a") : resources.mac,
       multicast,
+      vlans,
       queues,
       ringSize: this.#ringSize,
       mtu: this.#mtu,

@@ -1,5 +1,4 @@
 import { dirname, join, resolve } from "node:path";
-import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import {
   defineScenario,
@@ -13,18 +12,25 @@ import {
   type ServedDevice,
 } from "@vfmig/core";
 import { z } from "zod";
-import { accountFlows, planTraffic, readPcap, type BlackoutWindow } from "../traffic/index.ts";
+import {
+  accountFlows,
+  openTraffic,
+  seededRandom,
+  type StopWindow,
+  type TrafficChoice,
+} from "../traffic/index.ts";
 import type { MoveOutcome } from "../vmm/move.ts";
 import { startGuestProcess, type GuestProcess } from "../vmm/start-guest-process.ts";
 import { startWireProcess } from "../wire/start-wire-process.ts";
 import { AcceptedFrames } from "./accepted-frames.ts";
-import { seededRandom } from "./random.ts";
+import { SwitchWindows } from "./switch-windows.ts";
 import { Trouble } from "./trouble.ts";
 
 interface MoveOptions {
   readonly capture: string;
   readonly guestMac: string;
-  readonly ramMiB: number;
+  readonly traffic: "pcap" | "mixed";
+  readonly ramMiB?: number | undefined;
   readonly queuePairs: number;
   readonly settleMs: number;
 }
@@ -34,7 +40,10 @@ const optionsSchema: z.ZodType<MoveOptions> = z.strictObject({
   capture: z.string().min(1),
   /** The host of the capture that the guest plays; every other host is on the wire. */
   guestMac: z.string(),
-  ramMiB: z.int().min(8).max(4096).default(32),
+  /** `mixed` is made up: 64 to 9,000 bytes, tagged and untagged, many flows. */
+  traffic: z.enum(["pcap", "mixed"]).default("pcap"),
+  /** Default: what rings and buffers of that many queues need. */
+  ramMiB: z.int().min(8).max(4096).optional(),
   queuePairs: z.int().min(1).max(16).default(4),
   /** Traffic before the first move and after the last; milliseconds. */
   settleMs: z.int().min(0).max(3_600_000).default(500),
@@ -65,13 +74,13 @@ export default moveScenario;
 async function run(context: Context): Promise<ScenarioReport> {
   const [first, second] = twoDevices(context);
   const { guestMac } = context.options;
-  const capture = resolve(context.folder, context.options.capture);
-  const plan = planTraffic(readPcap(readFileSync(capture)), guestMac);
+  const traffic = choose(context);
+  const plan = openTraffic(traffic, guestMac);
   const accepted = new AcceptedFrames();
   const trouble = new Trouble();
   await using wire = await startWireProcess({
     ports: [first, second].map((device) => ({ name: device.name, path: wirePath(device) })),
-    capture,
+    traffic,
     guestMac,
     onAccepted: (event) => accepted.note(event),
     onClosed: (port, reason) => trouble.note(`the wire's port "${port}" closed: ${reason ?? ""}`),
@@ -82,9 +91,9 @@ async function run(context: Context): Promise<ScenarioReport> {
   await guest.ask({
     do: "open",
     machines: [first, second].map(({ name, socketPath }) => ({ name, socketPath })),
-    ramBytes: context.options.ramMiB * 2 ** 20,
+    ramBytes: ramMiB(context.options, plan.mtu) * 2 ** 20,
     queuePairs: context.options.queuePairs,
-    capture,
+    traffic,
     guestMac,
   });
 
@@ -94,14 +103,16 @@ async function run(context: Context): Promise<ScenarioReport> {
     do: "start",
     rate: (context.rate * plan.fromGuest.length) / plan.toGuest.length,
   });
-  const { moves, refusal } = await moveAll(context, [first, second], guest, accepted, trouble);
+  const found = await moveAll(context, [first, second], guest, accepted, trouble);
+  const { moves, refusal } = found;
   const driverStatus = await first.status();
   await guest.ask({ do: "stop" });
   await wire.stop();
   await pause(DRAIN_MS);
   trouble.check();
 
-  await wire.setWindows(moves.map(({ window }) => window));
+  const { switches } = found;
+  await wire.setWindows([...moves.map(({ window }) => window), ...switches.windows]);
   const onWire = await wire.report();
   const inGuest = await guest.ask({ do: "report" });
   const seconds = (performance.now() - began) / 1000;
@@ -111,7 +122,7 @@ async function run(context: Context): Promise<ScenarioReport> {
       names: plan.flows,
       sent: onWire.sentFlows,
       received: inGuest.received,
-      blackout: onWire.blackout,
+      drops: onWire.drops,
     }),
     ...accountFlows({
       direction: "fromGuest",
@@ -126,6 +137,7 @@ async function run(context: Context): Promise<ScenarioReport> {
       ...report,
       framesDuringBlackout: onWire.perWindow[move] ?? 0,
     })),
+    switches: switches.reports(onWire.perWindow.slice(moves.length)),
     flows,
     seconds,
     refusals: { ...onWire.refusedByVerdict },
@@ -134,7 +146,7 @@ async function run(context: Context): Promise<ScenarioReport> {
 }
 
 interface Move {
-  readonly window: BlackoutWindow;
+  readonly window: StopWindow;
   readonly report: Omit<MoveReport, "framesDuringBlackout">;
 }
 
@@ -144,10 +156,15 @@ async function moveAll(
   guest: GuestProcess,
   accepted: AcceptedFrames,
   trouble: Trouble,
-): Promise<{ readonly moves: readonly Move[]; readonly refusal: Refusal | undefined }> {
+): Promise<{
+  readonly moves: readonly Move[];
+  readonly refusal: Refusal | undefined;
+  readonly switches: SwitchWindows;
+}> {
   const { signal } = context;
   const random = seededRandom(context.seed);
   const moves: Move[] = [];
+  const switches = new SwitchWindows();
   let refusal: Refusal | undefined;
   context.progress({ fraction: 0.02, text: "frames flow" });
   const idle = context.moves === 0 ? TRAFFIC_ONLY_MS : context.options.settleMs;
@@ -170,13 +187,15 @@ async function moveAll(
     const outcome = await guest.ask({ do: "move", to: target.name, saveStateTo });
     const acceptedAt = await accepted.firstAfter(target.name, outcome.stopRequested, signal);
     moves.push({
-      window: { fromMs: outcome.stopRequested, toMs: acceptedAt },
+      window: { kind: "blackout", fromMs: outcome.stopRequested, toMs: acceptedAt },
       report: await moveReport(source, target, outcome, acceptedAt),
     });
+    for (const device of [source, target]) switches.note(device.name, await device.status());
   }
   // Also after a refusal: the guest goes on, and that is counted.
   await pause(context.moves > 0 ? context.options.settleMs : 0, undefined, { signal });
-  return { moves, refusal };
+  for (const device of [first, second]) switches.note(device.name, await device.status());
+  return { moves, refusal, switches };
 }
 
 async function moveReport(
@@ -226,6 +245,16 @@ function twoDevices({ devices }: Context): readonly [ServedDevice, ServedDevice]
     `The scenario moves a guest between two devices, and the configuration has ${devices.length}. Add a second one.`,
     { layer: "testkit", details: { devices: devices.map(({ name }) => name) } },
   );
+}
+
+function choose({ options, folder, seed }: Context): TrafficChoice {
+  if (options.traffic === "mixed") return { kind: "mixed", seed };
+  return { kind: "pcap", capture: resolve(folder, options.capture) };
+}
+
+/** A pair takes 512 slots with a buffer each way, of 2 KiB, or of 4 and 2 KiB where frames are long. */
+function ramMiB({ ramMiB: wanted, queuePairs }: MoveOptions, mtu: number): number {
+  return wanted ?? 16 + queuePairs * (mtu > 1500 ? 4 : 3);
 }
 
 /** Where a model's port listens: beside its device's own socket. */

@@ -2,8 +2,12 @@ import type { FlowReport } from "@vfmig/core";
 import type { LedgerSnapshot } from "./flow-ledger.ts";
 import { SequenceRanges } from "./sequence-ranges.ts";
 
-/** A stretch of time in which a device was stopped on purpose, in `CLOCK_MONOTONIC` milliseconds. */
-export interface BlackoutWindow {
+/** Why frames were stopped: the device moved, or a pair changed between its own rings and the guest's. */
+export type StopKind = "blackout" | "switch";
+
+/** A stretch of time in which a device or a queue was stopped on purpose, in `CLOCK_MONOTONIC` milliseconds. */
+export interface StopWindow {
+  readonly kind: StopKind;
   readonly fromMs: number;
   readonly toMs: number;
 }
@@ -15,8 +19,9 @@ export interface SentFlow {
   readonly sent: number;
 }
 
-/** Sequence numbers of one flow that a stopped device dropped inside a blackout window. */
-export interface BlackoutDrops {
+/** Sequence numbers of one flow that a stopped queue dropped inside windows of one kind. */
+export interface StopDrops {
+  readonly kind: StopKind;
   readonly flow: number;
   readonly ranges: readonly (readonly [number, number])[];
 }
@@ -28,26 +33,33 @@ export interface AccountRequest {
   readonly sent: readonly SentFlow[];
   readonly received: LedgerSnapshot;
   /** Only what arrives on the wire can meet a stopped device; the other direction gives none. */
-  readonly blackout?: readonly BlackoutDrops[];
+  readonly drops?: readonly StopDrops[];
 }
 
 /** Name of the line that holds what no flow accounts for. */
 export const UNATTRIBUTED = "unattributed";
 
 /**
- * Balances one direction, flow by flow: sent = delivered + duringBlackout + lost. A frame that was
- * not delivered counts as blackout only where the device's port reported its drop; all else is lost.
+ * Balances one direction, flow by flow: sent = delivered + duringBlackout + duringSwitch + lost. A frame
+ * that was not delivered counts as one of a window only where the device's port reported its drop; all
+ * else is lost.
  */
 export function accountFlows(request: AccountRequest): FlowReport[] {
   const received = new Map(request.received.flows.map((entry) => [entry.flow, entry]));
-  const drops = new Map(request.blackout?.map((entry) => [entry.flow, entry.ranges]));
+  const dropsOf = (kind: StopKind): ReadonlyMap<number, StopDrops["ranges"]> =>
+    new Map(
+      request.drops?.filter((drop) => drop.kind === kind).map(({ flow, ranges }) => [flow, ranges]),
+    );
+  const blackouts = dropsOf("blackout");
+  const switches = dropsOf("switch");
   const reports: FlowReport[] = [];
   let unexpected = request.received.corruptedElsewhere;
   for (const { flow, sent } of request.sent) {
     const entry = received.get(flow);
     const delivered = SequenceRanges.from(entry?.ranges ?? []);
     const missing = delivered.missing(sent);
-    const duringBlackout = overlap(missing, drops.get(flow) ?? []);
+    const duringBlackout = overlap(missing, blackouts.get(flow) ?? []);
+    const duringSwitch = overlap(missing, switches.get(flow) ?? []);
     const missed = missing.reduce((sum, [from, to]) => sum + to - from, 0);
     // A sequence number that was never sent is made up, whatever its check says.
     const madeUp = delivered.size - (sent - missed);
@@ -58,7 +70,8 @@ export function accountFlows(request: AccountRequest): FlowReport[] {
       sent,
       delivered: sent - missed,
       duringBlackout,
-      lost: missed - duringBlackout,
+      duringSwitch,
+      lost: missed - duringBlackout - duringSwitch,
       duplicated: entry?.duplicated ?? 0,
       reordered: entry?.reordered ?? 0,
       corrupted: entry?.corrupted ?? 0,
@@ -69,7 +82,15 @@ export function accountFlows(request: AccountRequest): FlowReport[] {
 }
 
 function unattributed(direction: FlowReport["direction"], corrupted: number): FlowReport {
-  const none = { sent: 0, delivered: 0, duringBlackout: 0, lost: 0, duplicated: 0, reordered: 0 };
+  const none = {
+    sent: 0,
+    delivered: 0,
+    duringBlackout: 0,
+    duringSwitch: 0,
+    lost: 0,
+    duplicated: 0,
+    reordered: 0,
+  };
   return { direction, flow: UNATTRIBUTED, ...none, corrupted };
 }
 

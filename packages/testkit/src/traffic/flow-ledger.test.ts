@@ -103,7 +103,7 @@ describe("accountFlows", () => {
           names: ["f"],
           sent: [{ flow: 0, sent: list.length }],
           received: ledger.snapshot(),
-          blackout: [{ flow: 0, ranges: dropped.ranges() }],
+          drops: [{ kind: "blackout", flow: 0, ranges: dropped.ranges() }],
         });
         expect(report).toMatchObject({
           sent: list.length,
@@ -123,7 +123,7 @@ describe("accountFlows", () => {
       names: ["f"],
       sent: [{ flow: 0, sent: 1 }],
       received: ledger.snapshot(),
-      blackout: [{ flow: 0, ranges: [[0, 1]] }],
+      drops: [{ kind: "blackout", flow: 0, ranges: [[0, 1]] }],
     });
     expect(report).toMatchObject({ delivered: 1, duringBlackout: 0, lost: 0 });
   });

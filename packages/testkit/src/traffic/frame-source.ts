@@ -1,4 +1,5 @@
 import type { SentFlow } from "./accounting.ts";
+import { MAX_FRAME } from "./ethernet.ts";
 import { markFrame, MAX_SEQUENCE, type MarkedFrame } from "./trailer.ts";
 import type { PlannedFrame } from "./traffic-plan.ts";
 import { VfmigError } from "@vfmig/core";
@@ -13,14 +14,17 @@ export class FrameSource {
   #position = 0;
   #taken = 0;
 
-  /** @throws VfmigError `ERR_VFMIG_TRAFFIC_FRAME` for an empty list or a frame too long to mark */
-  constructor(frames: readonly PlannedFrame[]) {
+  /**
+   * @param longest bytes of a frame at most, see {@link TrafficPlan.longest}
+   * @throws VfmigError `ERR_VFMIG_TRAFFIC_FRAME` for an empty list or a frame too long to mark
+   */
+  constructor(frames: readonly PlannedFrame[], longest: number = MAX_FRAME) {
     if (frames.length === 0) {
       throw new VfmigError("ERR_VFMIG_TRAFFIC_FRAME", "a frame source needs at least one frame", {
         layer: "testkit",
       });
     }
-    this.#frames = frames.map(({ bytes, flow }) => markFrame(bytes, flow));
+    this.#frames = frames.map(({ bytes, flow }) => markFrame(bytes, flow, longest));
     for (const { flow } of frames) this.#next.set(flow, 0);
   }
 

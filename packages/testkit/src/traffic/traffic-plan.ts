@@ -1,5 +1,5 @@
 import { VfmigError } from "@vfmig/core";
-import { formatMac, isFrom, parseMac } from "./ethernet.ts";
+import { formatMac, MAX_FRAME, isFrom, parseMac } from "./ethernet.ts";
 import { flowName } from "./flow-name.ts";
 import { LINKTYPE_ETHERNET, type Pcap } from "./pcap.ts";
 import { MAX_FLOWS } from "./trailer.ts";
@@ -23,6 +23,12 @@ export interface TrafficPlan {
   readonly fromGuest: readonly PlannedFrame[];
   /** Multicast addresses other than broadcast to which frames for the guest go: its filters. */
   readonly multicast: readonly string[];
+  /** VLAN ids under which frames go: the guest's filters. */
+  readonly vlans: readonly number[];
+  /** What the guest's MTU has to be, in bytes. */
+  readonly mtu: number;
+  /** Bytes of its longest frame, before it is marked. */
+  readonly longest: number;
 }
 
 /**
@@ -58,7 +64,16 @@ export function planTraffic(capture: Pcap, guestMac: string): TrafficPlan {
     throw unusable(`it lacks frames from ${guestMac} or frames from others`);
   }
   multicast.delete("ff:ff:ff:ff:ff:ff");
-  return { guestMac, flows: [...numbers.keys()], toGuest, fromGuest, multicast: [...multicast] };
+  return {
+    guestMac,
+    flows: [...numbers.keys()],
+    toGuest,
+    fromGuest,
+    multicast: [...multicast],
+    vlans: [],
+    mtu: 1500,
+    longest: MAX_FRAME,
+  };
 }
 
 function unusable(why: string): VfmigError {

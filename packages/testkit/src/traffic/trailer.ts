@@ -29,13 +29,19 @@ export interface MarkedFrame {
 /**
  * Prepares `frame` for flow number `flow`: padded so that frame and trailer have at least 60 bytes,
  * since a NIC would pad a shorter one behind the trailer.
+ *
+ * @param longest bytes of a frame at most; default that of MTU 1500
  * @throws VfmigError `ERR_VFMIG_TRAFFIC_FRAME` where the frame is no Ethernet frame or is too long
  */
-export function markFrame(frame: Uint8Array, flow: number): MarkedFrame {
-  if (frame.length < 14 || frame.length > MAX_FRAME || flow < 0 || flow >= MAX_FLOWS) {
+export function markFrame(
+  frame: Uint8Array,
+  flow: number,
+  longest: number = MAX_FRAME,
+): MarkedFrame {
+  if (frame.length < 14 || frame.length > longest || flow < 0 || flow >= MAX_FLOWS) {
     throw new VfmigError(
       "ERR_VFMIG_TRAFFIC_FRAME",
-      `a frame of ${frame.length} bytes in flow ${flow} cannot carry a trailer: 14 to ${MAX_FRAME} ` +
+      `a frame of ${frame.length} bytes in flow ${flow} cannot carry a trailer: 14 to ${longest} ` +
         `bytes and flows 0 to ${MAX_FLOWS - 1} can; capture with offloads off`,
       { layer: "testkit", details: { length: frame.length, flow } },
     );

@@ -1,16 +1,9 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { systemClock, VfmigError, type IrqEvent } from "@vfmig/core";
 import { createLinuxIo, EventFd, type MappedMemory, type NativeIo } from "@vfmig/linux";
 import { connectVfioUser, type VfioUserClient } from "@vfmig/vfio-user";
 import { createGuestDriver, GuestRam, type GuestDriver } from "../guest/index.ts";
-import {
-  FlowLedger,
-  FrameSource,
-  Pacer,
-  planTraffic,
-  readPcap,
-  type TrafficPlan,
-} from "../traffic/index.ts";
+import { FlowLedger, FrameSource, Pacer, openTraffic, type TrafficPlan } from "../traffic/index.ts";
 import type { GuestCommand, GuestReport, MachineAddress } from "./ipc.ts";
 import { moveGuest, type Machine, type MoveOutcome } from "./move.ts";
 import { VirtualSlot } from "./virtual-slot.ts";
@@ -46,7 +39,7 @@ export class GuestMachine implements AsyncDisposable {
     this.#io = io;
     this.#machines = machines;
     this.#current = machines[0];
-    this.#source = new FrameSource(plan.fromGuest);
+    this.#source = new FrameSource(plan.fromGuest, plan.longest);
     this.#ledger = new FlowLedger(plan.toGuest.map(({ flow }) => flow));
     this.#slot = new VirtualSlot(machines[0].device);
     this.#driver = createGuestDriver({
@@ -59,6 +52,9 @@ export class GuestMachine implements AsyncDisposable {
       queuePairs,
       mac: plan.guestMac,
       multicast: plan.multicast,
+      vlans: plan.vlans,
+      mtu: plan.mtu,
+      ...(plan.mtu > 1500 ? { txSegment: 2048 } : {}),
     });
   }
 
@@ -68,7 +64,7 @@ export class GuestMachine implements AsyncDisposable {
     onFault: (message: string) => void,
   ): Promise<GuestMachine> {
     const io = createLinuxIo();
-    const plan = planTraffic(readPcap(readFileSync(command.capture)), command.guestMac);
+    const plan = openTraffic(command.traffic, command.guestMac);
     const machines: OpenMachine[] = [];
     for (const address of command.machines) {
       machines.push(await connect(io, address, command.ramBytes));

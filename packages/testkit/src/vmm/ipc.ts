@@ -1,4 +1,4 @@
-import type { LedgerSnapshot, SentFlow } from "../traffic/index.ts";
+import type { LedgerSnapshot, SentFlow, TrafficChoice } from "../traffic/index.ts";
 import type { MoveOutcome } from "./move.ts";
 
 /** A device of a host, as a guest's VMM reaches it. */
@@ -16,7 +16,7 @@ export type GuestCommand =
       readonly machines: readonly MachineAddress[];
       readonly ramBytes: number;
       readonly queuePairs: number;
-      readonly capture: string;
+      readonly traffic: TrafficChoice;
       readonly guestMac: string;
     }
   | { readonly do: "start"; readonly rate: number }

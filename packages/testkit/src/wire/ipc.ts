@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { BlackoutWindow } from "../traffic/accounting.ts";
+import type { StopWindow } from "../traffic/accounting.ts";
+import { type TrafficChoice, trafficChoiceSchema } from "../traffic/open-traffic.ts";
 import type { AcceptedEvent, MovedEvent, WireProgress, WireReport } from "./wire.ts";
 
 /** What a parent tells a wire process. Every command is answered by `done` or `failed` of its id. */
@@ -10,8 +11,8 @@ export type WireCommand =
       readonly ports: readonly { readonly name: string; readonly path: string }[];
       /** Port that is connected first; default the first one. */
       readonly connected?: string | undefined;
-      /** Path of the capture that is played. */
-      readonly capture: string;
+      /** What is played. */
+      readonly traffic: TrafficChoice;
       readonly guestMac: string;
     }
   | { readonly type: "start"; readonly id: number; readonly rate: number }
@@ -19,12 +20,16 @@ export type WireCommand =
   | {
       readonly type: "windows";
       readonly id: number;
-      readonly windows: readonly BlackoutWindow[];
+      readonly windows: readonly StopWindow[];
     }
   | { readonly type: "report"; readonly id: number };
 
 const portSchema = z.strictObject({ name: z.string(), path: z.string() });
-const windowSchema = z.strictObject({ fromMs: z.number(), toMs: z.number() });
+const windowSchema = z.strictObject({
+  kind: z.enum(["blackout", "switch"]),
+  fromMs: z.number(),
+  toMs: z.number(),
+});
 
 /** Checks a {@link WireCommand}. */
 export const wireCommandSchema: z.ZodType<WireCommand> = z.discriminatedUnion("type", [
@@ -33,7 +38,7 @@ export const wireCommandSchema: z.ZodType<WireCommand> = z.discriminatedUnion("t
     id: z.int(),
     ports: z.array(portSchema).min(1),
     connected: z.string().optional(),
-    capture: z.string(),
+    traffic: trafficChoiceSchema,
     guestMac: z.string(),
   }),
   z.strictObject({ type: z.literal("start"), id: z.int(), rate: z.number() }),

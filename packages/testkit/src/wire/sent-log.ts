@@ -1,4 +1,4 @@
-import type { BlackoutDrops, BlackoutWindow } from "../traffic/accounting.ts";
+import type { StopDrops, StopKind, StopWindow } from "../traffic/accounting.ts";
 import { SequenceRanges } from "../traffic/sequence-ranges.ts";
 import type { FrameVerdict } from "./port.ts";
 
@@ -69,7 +69,7 @@ interface Drop {
 }
 
 export interface DropSummary {
-  readonly blackout: readonly BlackoutDrops[];
+  readonly drops: readonly StopDrops[];
   /** Frames per window, in the windows' order. */
   readonly perWindow: readonly number[];
   /** Frames that ports refused, by verdict, inside windows and outside. */
@@ -91,24 +91,30 @@ export class DropLog {
   }
 
   /**
-   * A drop belongs to a window where a stopped queue caused it, and the frame was on the wire or
+   * A drop belongs to the first window where a stopped queue caused it, and the frame was on the wire or
    * refused within the window: a stopped device may come to its last frames late.
    */
-  summary(windows: readonly BlackoutWindow[]): DropSummary {
-    const flows = new Map<number, SequenceRanges>();
+  summary(windows: readonly StopWindow[]): DropSummary {
+    const flows = {
+      blackout: new Map<number, SequenceRanges>(),
+      switch: new Map<number, SequenceRanges>(),
+    } satisfies Record<StopKind, Map<number, SequenceRanges>>;
     const perWindow = windows.map(() => 0);
     for (const drop of this.#drops) {
       if (drop.verdict !== "queue-disabled") continue;
-      const window = windows.findIndex(
+      const at = windows.findIndex(
         ({ fromMs, toMs }) => drop.fromMs <= toMs && drop.toMs >= fromMs,
       );
-      if (window < 0) continue;
-      perWindow[window] = (perWindow[window] ?? 0) + 1;
-      const ranges = flows.get(drop.flow) ?? new SequenceRanges();
-      flows.set(drop.flow, ranges);
+      const window = windows[at];
+      if (window === undefined) continue;
+      perWindow[at] = (perWindow[at] ?? 0) + 1;
+      const ranges = flows[window.kind].get(drop.flow) ?? new SequenceRanges();
+      flows[window.kind].set(drop.flow, ranges);
       ranges.add(drop.sequence);
     }
-    const blackout = [...flows].map(([flow, ranges]) => ({ flow, ranges: ranges.ranges() }));
-    return { blackout, perWindow, byVerdict: { ...this.#byVerdict } };
+    const drops = (["blackout", "switch"] as const).flatMap((kind) =>
+      Array.from(flows[kind], ([flow, ranges]) => ({ kind, flow, ranges: ranges.ranges() })),
+    );
+    return { drops, perWindow, byVerdict: { ...this.#byVerdict } };
   }
 }

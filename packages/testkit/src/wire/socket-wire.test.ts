@@ -130,7 +130,7 @@ describe("a wire process", () => {
     });
     const wire = await startWireProcess({
       ports,
-      capture,
+      traffic: { kind: "pcap", capture },
       guestMac,
       onAccepted: ({ port, timeMs }) => {
         if (port === "b") onB.resolve(timeMs);
@@ -142,14 +142,14 @@ describe("a wire process", () => {
     stopped = true;
     const toMs = await onB.promise;
     await wire.stop();
-    await wire.setWindows([{ fromMs, toMs }]);
+    await wire.setWindows([{ kind: "blackout", fromMs, toMs }]);
     const report = await wire.report();
     const flows = accountFlows({
       direction: "toGuest",
       names: plan.flows,
       sent: report.sentFlows,
       received: ledger.snapshot(),
-      blackout: report.blackout,
+      drops: report.drops,
     });
     expect(flows.filter((flow) => flow.lost + flow.corrupted + flow.reordered > 0)).toEqual([]);
     expect(flows.reduce((sum, flow) => sum + flow.duringBlackout, 0)).toBe(refused);
@@ -162,8 +162,8 @@ describe("a wire process", () => {
 
   it("says why it cannot open", async () => {
     const ports = [{ name: "a", path: join(folder, "nobody") }];
-    await expect(startWireProcess({ ports, capture, guestMac })).rejects.toThrow(
-      /ERR_VFMIG_WIRE_PORT/u,
-    );
+    await expect(
+      startWireProcess({ ports, traffic: { kind: "pcap", capture }, guestMac }),
+    ).rejects.toThrow(/ERR_VFMIG_WIRE_PORT/u);
   });
 });

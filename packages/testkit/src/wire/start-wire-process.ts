@@ -1,15 +1,16 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { VfmigError } from "@vfmig/core";
-import type { BlackoutWindow } from "../traffic/accounting.ts";
+import type { StopWindow } from "../traffic/accounting.ts";
+import type { TrafficChoice } from "../traffic/open-traffic.ts";
 import type { WireCommand, WireMessage } from "./ipc.ts";
 import type { AcceptedEvent, MovedEvent, WireProgress, WireReport } from "./wire.ts";
 
 export interface WireProcessOptions {
   readonly ports: readonly { readonly name: string; readonly path: string }[];
   readonly connected?: string | undefined;
-  /** Path of the capture whose frames arrive for the guest. */
-  readonly capture: string;
+  /** Whose frames arrive for the guest. */
+  readonly traffic: TrafficChoice;
   readonly guestMac: string;
   readonly onMoved?: (event: MovedEvent) => void;
   readonly onAccepted?: (event: AcceptedEvent) => void;
@@ -27,7 +28,7 @@ export interface WireProcess extends AsyncDisposable {
   start(rate: number): Promise<void>;
   /** Stops playing; settles once the ports have handled everything. */
   stop(): Promise<void>;
-  setWindows(windows: readonly BlackoutWindow[]): Promise<void>;
+  setWindows(windows: readonly StopWindow[]): Promise<void>;
   report(): Promise<WireReport>;
 }
 
@@ -37,13 +38,13 @@ export interface WireProcess extends AsyncDisposable {
  */
 export async function startWireProcess(options: WireProcessOptions): Promise<WireProcess> {
   const wire = new ForkedWire(options);
-  const { ports, connected, capture, guestMac } = options;
+  const { ports, connected, traffic, guestMac } = options;
   try {
     await wire.ask({
       type: "open",
       ports: [...ports],
       ...(connected === undefined ? {} : { connected }),
-      capture,
+      traffic,
       guestMac,
     });
   } catch (error) {
@@ -90,7 +91,7 @@ class ForkedWire implements WireProcess {
     await this.ask({ type: "stop" });
   }
 
-  async setWindows(windows: readonly BlackoutWindow[]): Promise<void> {
+  async setWindows(windows: readonly StopWindow[]): Promise<void> {
     await this.ask({ type: "windows", windows: [...windows] });
   }
 

@@ -1,8 +1,6 @@
-import { readFileSync } from "node:fs";
 import { systemClock, type Timer, VfmigError } from "@vfmig/core";
 import { FrameSource } from "../traffic/frame-source.ts";
-import { readPcap } from "../traffic/pcap.ts";
-import { planTraffic } from "../traffic/traffic-plan.ts";
+import { openTraffic } from "../traffic/open-traffic.ts";
 import { createWire } from "./create-wire.ts";
 import {
   type WireCommand,
@@ -44,12 +42,12 @@ class WireMain {
 
   async #open(command: WireCommand & { type: "open" }): Promise<void> {
     if (this.#wire !== undefined) throw outOfOrder(`a second "open"`);
-    const plan = planTraffic(readPcap(readFileSync(command.capture)), command.guestMac);
+    const plan = openTraffic(command.traffic, command.guestMac);
     this.#wire = await createWire({
       ports: command.ports,
       connected: command.connected,
       guestMac: command.guestMac,
-      source: new FrameSource(plan.toGuest),
+      source: new FrameSource(plan.toGuest, plan.longest),
       fromGuest: plan.fromGuest.map(({ flow }) => flow),
       onMoved: (event) => tell({ type: "moved", event }),
       onAccepted: (event) => tell({ type: "accepted", event }),

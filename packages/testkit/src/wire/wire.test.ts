@@ -106,14 +106,14 @@ describe("Wire", () => {
     clock.advance(10);
     const stopped = wire.stop();
     await stopped;
-    wire.setWindows([{ fromMs, toMs }]);
+    wire.setWindows([{ kind: "blackout", fromMs, toMs }]);
     const report = wire.report();
     const flows = accountFlows({
       direction: "toGuest",
       names: ["x", "y"],
       sent: report.sentFlows,
       received: ledger.snapshot(),
-      blackout: report.blackout,
+      drops: report.drops,
     });
     const sum = (key: "sent" | "delivered" | "duringBlackout" | "lost"): number =>
       flows.reduce((total, flow) => total + flow[key], 0);
@@ -129,8 +129,8 @@ describe("Wire", () => {
     state.set("a", "queue-disabled");
     wire.start(1000);
     clock.advance(5);
-    wire.setWindows([{ fromMs: clock.now() + 1, toMs: clock.now() + 9 }]);
-    expect(wire.report()).toMatchObject({ blackout: [], perWindow: [0] });
+    wire.setWindows([{ kind: "blackout", fromMs: clock.now() + 1, toMs: clock.now() + 9 }]);
+    expect(wire.report()).toMatchObject({ drops: [], perWindow: [0] });
     expect(wire.report().refusedByVerdict["queue-disabled"]).toBeGreaterThan(0);
   });
 

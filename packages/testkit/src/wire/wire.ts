@@ -1,5 +1,5 @@
 import { type Clock, type Timer, VfmigError } from "@vfmig/core";
-import type { BlackoutDrops, BlackoutWindow, SentFlow } from "../traffic/accounting.ts";
+import type { SentFlow, StopDrops, StopWindow } from "../traffic/accounting.ts";
 import { ETHERTYPE, isFrom, parseMac } from "../traffic/ethernet.ts";
 import { FlowLedger, type LedgerSnapshot } from "../traffic/flow-ledger.ts";
 import type { FrameSource } from "../traffic/frame-source.ts";
@@ -73,7 +73,7 @@ export interface WireReport extends WireProgress {
   readonly sentFlows: readonly SentFlow[];
   readonly fromGuest: LedgerSnapshot;
   /** Frames of stopped queues inside the windows, for {@link accountFlows}. */
-  readonly blackout: readonly BlackoutDrops[];
+  readonly drops: readonly StopDrops[];
   /** The same, counted per window. */
   readonly perWindow: readonly number[];
   readonly refusedByVerdict: Readonly<Partial<Record<FrameVerdict, number>>>;
@@ -101,7 +101,7 @@ export class Wire {
   readonly #gate: DrainGate;
   #connected: WireSide;
   #pacer: Pacer | undefined;
-  #windows: readonly BlackoutWindow[] = [];
+  #windows: readonly StopWindow[] = [];
   #sent = 0;
   #overruns = 0;
   #announcements = 0;
@@ -161,7 +161,7 @@ export class Wire {
   }
 
   /** Says when devices were stopped on purpose; a later call replaces the list. */
-  setWindows(windows: readonly BlackoutWindow[]): void {
+  setWindows(windows: readonly StopWindow[]): void {
     this.#windows = windows;
   }
 
@@ -182,13 +182,13 @@ export class Wire {
   }
 
   report(): WireReport {
-    const { blackout, perWindow, byVerdict } = this.#drops.summary(this.#windows);
+    const { drops, perWindow, byVerdict } = this.#drops.summary(this.#windows);
     const ledger = this.#ledger.snapshot();
     return {
       ...this.progress(),
       sentFlows: this.#options.source?.sent() ?? [],
       fromGuest: { ...ledger, unmarked: ledger.unmarked - this.#announcements },
-      blackout,
+      drops,
       perWindow,
       refusedByVerdict: byVerdict,
       announcements: this.#announcements,

@@ -1,0 +1,50 @@
+import type { SwitchReport } from "@vfmig/core";
+import { z } from "zod";
+import type { StopWindow } from "../traffic/index.ts";
+
+/** One entry of `switches` in a driver's status; times are of its clock, in milliseconds. */
+const switchSchema = z.object({
+  queue: z.int(),
+  kind: z.string(),
+  startedAt: z.number(),
+  ms: z.number(),
+});
+
+type Switch = z.infer<typeof switchSchema>;
+
+/** What drivers say of pairs that changed between their own rings and shadow ones, gathered over a run. */
+export class SwitchWindows {
+  readonly #found: (Switch & { readonly device: string })[] = [];
+  /** By device: the newest that is known. */
+  readonly #newest = new Map<string, number>();
+
+  /** Takes what is new in a driver's status; drivers keep only their last ones. */
+  note(device: string, { switches }: Readonly<Record<string, unknown>>): void {
+    const seen = this.#newest.get(device) ?? Number.NEGATIVE_INFINITY;
+    const fresh = z
+      .array(switchSchema)
+      .parse(switches ?? [])
+      .filter(({ startedAt }) => startedAt > seen);
+    for (const entry of fresh) this.#found.push({ ...entry, device });
+    this.#newest.set(device, Math.max(seen, ...fresh.map(({ startedAt }) => startedAt)));
+  }
+
+  get windows(): StopWindow[] {
+    return this.#found.map(({ startedAt, ms }) => ({
+      kind: "switch",
+      fromMs: startedAt,
+      toMs: startedAt + ms,
+    }));
+  }
+
+  /** @param frames by window, in the order of {@link windows} */
+  reports(frames: readonly number[]): SwitchReport[] {
+    return this.#found.map(({ device, queue, kind, ms }, at) => ({
+      device,
+      queue,
+      kind,
+      ms,
+      frames: frames[at] ?? 0,
+    }));
+  }
+}
