@@ -79,7 +79,7 @@ function lengthOf(random: () => number): number {
 /** Bytes before the payload. */
 function headerEnd(number: number): number {
   const tag = vlanOf(number) === undefined ? 0 : VLAN_TAG;
-  return 14 + tag + (isV6(number) ? 40 : 20) + 8;
+  return 14 + tag + (isV6(number) ? 40 : 20) + (protocolOf(number) === TCP ? 20 : 8);
 }
 
 /** Headers that a NIC can hash; sums of layer 4 are not kept, since each frame's trailer differs. */
@@ -104,6 +104,8 @@ function frameOf(ends: Ends, number: number, inward: boolean, length: number): U
     : writeIpv4(data, at, number, inward, bytes.length - at);
   data.setUint16(transport, inward ? 5000 : 6000 + number);
   data.setUint16(transport + 2, inward ? 6000 + number : 5000);
+  // A header of 20 bytes with ACK alone: a NIC may hash a SYN as another kind of packet.
+  if (protocolOf(number) === TCP) data.setUint16(transport + 12, 0x5010);
   return bytes;
 }
 
