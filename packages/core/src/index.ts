@@ -36,7 +36,11 @@ export {
   DMA_PAGE_SIZE,
 } from "./memory/dma-map.ts";
 export * from "./memory/guest-memory.ts";
-export { createReachableMemory, type ReachableMemory } from "./memory/reachable-memory.ts";
+export {
+  createReachableMemory,
+  type MemoryWay,
+  type ReachableMemory,
+} from "./memory/reachable-memory.ts";
 export * from "./migration/migration-facet.ts";
 export {
   checkTarget,

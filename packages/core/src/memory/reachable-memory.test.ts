@@ -53,6 +53,19 @@ describe("memory that a device reaches wherever it is", () => {
     expect(into).toEqual(data);
   });
 
+  it("tells beforehand how a range would be reached", () => {
+    const map = createDmaMap();
+    map.add(local(0x1000));
+    map.add(remote(0x2000, new Uint8Array(PAGE), { write: false }));
+    const memory = createReachableMemory(map);
+    expect(memory.way(0x1000, PAGE, "write")).toBe("copy");
+    expect(memory.way(0x1fff, 2, "read")).toBe("messages");
+    expect(memory.way(0x1fff, 2, "write")).toBeUndefined();
+    expect(memory.way(0x2fff, 2, "read")).toBeUndefined();
+    expect(memory.way(-1, 2, "read")).toBeUndefined();
+    expect(memory.way(0x1000, Number.NaN, "read")).toBeUndefined();
+  });
+
   it.each([
     ["a hole behind", 0x2ff0, 32, "read"],
     ["a hole before", 0x0ff0, 32, "read"],

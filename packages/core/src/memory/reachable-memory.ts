@@ -6,6 +6,9 @@ const LIMIT = Number(IOVA_LIMIT);
 
 type Access = "read" | "write";
 
+/** How memory is reached: by a copy at once, or by messages to the client. */
+export type MemoryWay = "copy" | "messages";
+
 /**
  * The guest's memory wherever it is: copied at once where all of a range came with memory, by messages to
  * the client where a part of it did not. For devices that can wait, such as models; a device that hands
@@ -15,6 +18,8 @@ type Access = "read" | "write";
  * hot path awaits only where it has to.
  */
 export interface ReachableMemory {
+  /** How all of `[iova, iova + length)` would be reached now; undefined where nothing may. Never throws. */
+  way(iova: number, length: number, access: "read" | "write"): MemoryWay | undefined;
   /**
    * Fills `into`, which is the callee's until the answer settles.
    * @throws VfmigError `ERR_VFMIG_GUEST_ADDRESS` for a hole, a wrong direction, a NaN
@@ -39,29 +44,40 @@ class MappedReachableMemory implements ReachableMemory {
     return this.#copy(iova, from, "write");
   }
 
+  way(iova: number, length: number, access: Access): MemoryWay | undefined {
+    const found = this.#look(iova, length, access);
+    return found === "copy" || found === "messages" ? found : undefined;
+  }
+
   /** Checks the whole way first, so that a hole in the middle leaves nothing half written. */
   #copy(iova: number, bytes: Uint8Array, access: Access): void | Promise<void> {
+    const found = this.#look(iova, bytes.length, access);
+    if (found === "messages") return this.#copyByMessages(iova, bytes, access);
+    if (found !== "copy") throw refuse(iova, bytes.length, access, found.why);
     const end = iova + bytes.length;
-    if (!Number.isSafeInteger(iova) || iova < 0 || end > LIMIT) {
-      throw refuse(iova, bytes.length, access, "that is no range of addresses below 2^52");
+    for (let at = iova; at < end;) at = this.#copyPart(iova, at, bytes, access);
+  }
+
+  /** How a range is reached, or why it is not. */
+  #look(iova: number, length: number, access: Access): MemoryWay | { readonly why: string } {
+    const end = iova + length;
+    if (!Number.isSafeInteger(iova) || iova < 0 || length < 0 || !(end <= LIMIT)) {
+      return { why: "that is no range of addresses below 2^52" };
     }
-    let remote = false;
+    let way: MemoryWay = "copy";
     for (let at = iova; at < end;) {
       const entry = this.#entryAt(at);
-      if (entry === undefined) throw refuse(iova, bytes.length, access, "nothing is mapped there");
-      if (!entry.mapping[access]) {
-        throw refuse(iova, bytes.length, access, `that mapping does not allow a ${access}`);
-      }
+      if (entry === undefined) return { why: "nothing is mapped there" };
+      if (!entry.mapping[access]) return { why: `that mapping does not allow a ${access}` };
       if (entry.span === undefined) {
         if (entry.mapping.remote === undefined) {
-          throw refuse(iova, bytes.length, access, "nothing can reach the memory there");
+          return { why: "nothing can reach the memory there" };
         }
-        remote = true;
+        way = "messages";
       }
       at = entry.end;
     }
-    if (remote) return this.#copyByMessages(iova, bytes, access);
-    for (let at = iova; at < end;) at = this.#copyPart(iova, at, bytes, access);
+    return way;
   }
 
   /** Entries may go while a message is answered, so each is looked up when its turn comes. */
@@ -87,6 +103,7 @@ class MappedReachableMemory implements ReachableMemory {
       throw refuse(iova, bytes.length, access, "the memory there was unmapped meanwhile");
     }
     const stop = Math.min(iova + bytes.length, entry.end);
+    entry.mapping.memory?.onUse?.(at, stop - at, access);
     const guest = span.bytes.subarray(at - span.base, stop - span.base);
     const ours = bytes.subarray(at - iova, stop - iova);
     if (access === "read") ours.set(guest);

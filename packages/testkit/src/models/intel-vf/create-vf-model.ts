@@ -2,6 +2,7 @@ import {
   createDmaMap,
   createGuestMemory,
   createIrqVectors,
+  createReachableMemory,
   silentLogger,
   systemClock,
   VfmigError,
@@ -78,7 +79,7 @@ export function createVfModel<Options extends VfModelOptions, Input>(
   const info = deviceInfo(name, spec);
   const irqs = createIrqVectors(info.irqs, { pci: true, layer: "base" });
   const msix = new Msix(parsed.vectors, irqs);
-  const memory = createGuestMemory(map);
+  const memory = { mapped: createGuestMemory(map), reachable: createReachableMemory(map) };
   const parts = { profile, spec, options: parsed, memory, msix, port, clock, logger };
   const unit = new VfFunction(parts);
   port.attach((frame) => unit.receiver.receive(frame));

@@ -17,7 +17,7 @@ import {
   type AqDescriptor,
   type AqRegisters,
 } from "@vfmig/iavf";
-import type { Dma } from "./dma.ts";
+import { inOrder, type Dma } from "./dma.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Registers } from "./registers.ts";
 
@@ -26,6 +26,8 @@ const BUDGET = 32;
 
 /** Messages that wait for a free receive descriptor; a PF's own send queue is no longer either. */
 const WAITING_MAX = 128;
+
+const NO_BODY: Uint8Array = new Uint8Array(0);
 
 /** Where requests go. */
 export interface RequestSink {
@@ -50,11 +52,26 @@ interface MailboxParts {
   readonly arqBaseFieldMask: number;
 }
 
+/** One of the two rings, with the descriptor that is worked on. */
+class Ring {
+  readonly registers: AqRegisters;
+  readonly scratch: Uint8Array = new Uint8Array(AQ_DESCRIPTOR_SIZE);
+  readonly view: DataView = new DataView(this.scratch.buffer);
+  /** Messages are on their way for the descriptor at the head. */
+  waits = false;
+  /** Another number after each reset and each new length: what was begun before is void. */
+  life = 0;
+
+  constructor(registers: AqRegisters) {
+    this.registers = registers;
+  }
+}
+
 /** The two admin queues of a VF: the firmware that takes requests and brings messages. */
 export class Mailbox {
   readonly #parts: MailboxParts;
-  readonly #scratch: Uint8Array = new Uint8Array(AQ_DESCRIPTOR_SIZE);
-  readonly #view: DataView = new DataView(this.#scratch.buffer);
+  readonly #send: Ring = new Ring(ATQ_REGISTERS);
+  readonly #receive: Ring = new Ring(ARQ_REGISTERS);
   #waiting: Message[] = [];
   #sink: RequestSink | undefined;
   #scheduled = false;
@@ -62,10 +79,14 @@ export class Mailbox {
 
   constructor(parts: MailboxParts) {
     this.#parts = parts;
-    const kick = { written: () => this.kick() };
-    for (const ring of [ATQ_REGISTERS, ARQ_REGISTERS]) {
-      parts.registers.hook(ring.tail, kick);
-      parts.registers.hook(ring.len, kick);
+    for (const ring of [this.#send, this.#receive]) {
+      parts.registers.hook(ring.registers.tail, { written: () => this.kick() });
+      parts.registers.hook(ring.registers.len, {
+        written: () => {
+          ring.life++;
+          this.kick();
+        },
+      });
     }
   }
 
@@ -107,6 +128,13 @@ export class Mailbox {
   /** What waited for a receive descriptor is gone. */
   drop(): void {
     this.#waiting = [];
+    this.interrupt();
+  }
+
+  /** Descriptors that wait for messages are left as they are, and taken anew when the rings go on. */
+  interrupt(): void {
+    this.#send.life++;
+    this.#receive.life++;
   }
 
   /** Lengths, and so ENABLE, are cleared. */
@@ -117,64 +145,80 @@ export class Mailbox {
 
   #takeRequests(): void {
     const { registers } = this.#parts;
-    for (let count = 0; this.#running(ATQ_REGISTERS); count++) {
+    for (let count = 0; this.#running(this.#send); count++) {
       const head = registers.get(ATQ_REGISTERS.head);
       const length = registers.get(ATQ_REGISTERS.len) & AQ_LENGTH.LEN_MASK;
       if (head === registers.get(ATQ_REGISTERS.tail) || this.#sink?.ready !== true) return;
       if (count === BUDGET) return this.kick();
-      if (!this.#indexesFit(ATQ_REGISTERS, length) || !this.#takeOne(head)) {
-        return this.#fail(ATQ_REGISTERS);
-      }
-      registers.set(ATQ_REGISTERS.head, (head + 1) % length);
+      if (!this.#indexesFit(ATQ_REGISTERS, length)) return this.#fail(ATQ_REGISTERS);
+      const taken = this.#takeOne(head);
+      const next = (): void => registers.set(ATQ_REGISTERS.head, (head + 1) % length);
+      if (!this.#settle(this.#send, taken, next)) return;
     }
   }
 
-  /** Handles the descriptor at `head`; false where memory fails. */
-  #takeOne(head: number): boolean {
+  /** Goes on with `ring` once its descriptor was handled; true where that is at once. */
+  #settle(ring: Ring, handled: boolean | Promise<boolean>, next: () => void): boolean {
+    if (typeof handled === "boolean") {
+      if (handled) next();
+      else this.#fail(ring.registers);
+      return handled;
+    }
+    void this.#settleLater(ring, handled, next);
+    return false;
+  }
+
+  /** Unless the ring was interrupted meanwhile. */
+  async #settleLater(ring: Ring, handled: Promise<boolean>, next: () => void): Promise<void> {
+    ring.waits = true;
+    const { life } = ring;
+    const done = await handled;
+    ring.waits = false;
+    if (ring.life === life) this.#settle(ring, done, next);
+    this.kick();
+  }
+
+  /** Handles the descriptor at `head`; false where memory fails, or where it was interrupted. */
+  #takeOne(head: number): boolean | Promise<boolean> {
     const { dma } = this.#parts;
+    const { scratch, view, life } = this.#send;
     const place = this.#base(ATQ_REGISTERS) + head * AQ_DESCRIPTOR_SIZE;
-    if (!dma.read(place, this.#scratch)) return false;
-    const descriptor = readAqDescriptor(this.#view, 0);
-    const body = this.#body(descriptor);
-    if (body === undefined) return false;
-    const code = this.#execute(descriptor, body);
-    const failed = code === AQ_CODE.OK ? 0 : AQ_FLAG.ERR;
-    this.#view.setUint16(AQ_FIELD.RETURN_VALUE, code, true);
-    this.#view.setUint16(
-      AQ_FIELD.FLAGS,
-      descriptor.flags | AQ_FLAG.DD | AQ_FLAG.CMP | failed,
-      true,
-    );
-    if (!dma.write(place, this.#scratch)) return false;
-    const quiet = (descriptor.flags & AQ_FLAG.SI) !== 0;
-    if (!quiet || (failed !== 0 && (descriptor.flags & AQ_FLAG.EI) !== 0)) {
+    let body = NO_BODY;
+    return inOrder([
+      () => dma.fetch(place, scratch),
+      () => {
+        if (this.#send.life !== life) return false;
+        const { flags, dataLength, address } = readAqDescriptor(view, 0);
+        const some = (flags & AQ_FLAG.BUF) !== 0 && dataLength <= AQ_BUFFER_SIZE;
+        body = some ? new Uint8Array(dataLength) : NO_BODY;
+        return body.length === 0 || dma.fetch(address, body);
+      },
+      () => {
+        if (this.#send.life !== life) return false;
+        reportRequest(view);
+        return dma.store(place, scratch);
+      },
+      () => {
+        if (this.#send.life !== life) return false;
+        this.#taken(readAqDescriptor(view, 0), body);
+        return true;
+      },
+    ]);
+  }
+
+  /** A request stands as done in its ring: now the PF gets it, and the driver its interrupt. */
+  #taken({ flags, opcode, returnValue, cookieHigh }: AqDescriptor, body: Uint8Array): void {
+    const failed = returnValue !== AQ_CODE.OK;
+    if (!failed && opcode === AQ_OPCODE.SEND_TO_PF) this.#sink?.submit(cookieHigh, body);
+    const quiet = (flags & AQ_FLAG.SI) !== 0;
+    if (!quiet || (failed && (flags & AQ_FLAG.EI) !== 0)) {
       this.#parts.interrupts.zeroEvent(ICR0.ADMINQ);
     }
-    return true;
-  }
-
-  /** The request's buffer; empty where it has none, undefined where it lies outside mapped memory. */
-  #body({ flags, dataLength, address }: AqDescriptor): Uint8Array | undefined {
-    if ((flags & AQ_FLAG.BUF) === 0 || dataLength > AQ_BUFFER_SIZE) return new Uint8Array(0);
-    const body = new Uint8Array(dataLength);
-    return this.#parts.dma.read(address, body) ? body : undefined;
-  }
-
-  #execute({ flags, opcode, dataLength, cookieHigh }: AqDescriptor, body: Uint8Array): number {
-    if (opcode === AQ_OPCODE.QUEUE_SHUTDOWN) return AQ_CODE.OK;
-    if (opcode !== AQ_OPCODE.SEND_TO_PF) return AQ_CODE.ESRCH;
-    const wanted =
-      dataLength === 0
-        ? 0
-        : AQ_FLAG.BUF | AQ_FLAG.RD | (dataLength > AQ_LARGE_BUFFER ? AQ_FLAG.LB : 0);
-    if (dataLength > AQ_BUFFER_SIZE || (flags & wanted) !== wanted) return AQ_CODE.EINVAL;
-    this.#sink?.submit(cookieHigh, body);
-    return AQ_CODE.OK;
   }
 
   #deliver(): void {
-    const { registers } = this.#parts;
-    while (this.#waiting.length > 0 && this.#running(ARQ_REGISTERS)) {
+    const { registers, interrupts } = this.#parts;
+    while (this.#waiting.length > 0 && this.#running(this.#receive)) {
       const head = registers.get(ARQ_REGISTERS.head);
       const length = registers.get(ARQ_REGISTERS.len);
       if (head === registers.get(ARQ_REGISTERS.tail)) {
@@ -182,36 +226,38 @@ export class Mailbox {
         return;
       }
       const entries = length & AQ_LENGTH.LEN_MASK;
-      const message = this.#waiting[0]!;
-      if (!this.#indexesFit(ARQ_REGISTERS, entries) || !this.#deliverOne(head, message)) {
-        return this.#fail(ARQ_REGISTERS);
-      }
-      this.#waiting.shift();
-      registers.set(ARQ_REGISTERS.head, (head + 1) % entries);
-      this.#parts.interrupts.zeroEvent(ICR0.ADMINQ);
+      if (!this.#indexesFit(ARQ_REGISTERS, entries)) return this.#fail(ARQ_REGISTERS);
+      const delivered = this.#deliverOne(head, this.#waiting[0]!);
+      const next = (): void => {
+        this.#waiting.shift();
+        registers.set(ARQ_REGISTERS.head, (head + 1) % entries);
+        interrupts.zeroEvent(ICR0.ADMINQ);
+      };
+      if (!this.#settle(this.#receive, delivered, next)) return;
     }
   }
 
   /** Fills the descriptor at `head`; a body longer than the posted buffer is cut. */
-  #deliverOne(head: number, { opcode, status, body }: Message): boolean {
+  #deliverOne(head: number, message: Message): boolean | Promise<boolean> {
     const { dma } = this.#parts;
+    const { scratch, view, life } = this.#receive;
     const place = this.#base(ARQ_REGISTERS) + head * AQ_DESCRIPTOR_SIZE;
-    if (!dma.read(place, this.#scratch)) return false;
-    const posted = readAqDescriptor(this.#view, 0);
-    const room = (posted.flags & AQ_FLAG.BUF) === 0 ? 0 : posted.dataLength;
-    const used = body.subarray(0, Math.min(room, body.length));
-    if (used.length > 0 && !dma.write(posted.address, used)) return false;
-    const large = used.length > AQ_LARGE_BUFFER ? AQ_FLAG.LB : 0;
-    writeAqDescriptor(this.#view, 0, {
-      ...posted,
-      flags: AQ_FLAG.DD | AQ_FLAG.CMP | (used.length > 0 ? AQ_FLAG.BUF : 0) | large,
-      opcode: AQ_OPCODE.SEND_TO_VF,
-      dataLength: used.length,
-      returnValue: AQ_CODE.OK,
-      cookieHigh: opcode,
-      cookieLow: status,
-    });
-    return dma.write(place, this.#scratch);
+    let used = NO_BODY;
+    return inOrder([
+      () => dma.fetch(place, scratch),
+      () => {
+        if (this.#receive.life !== life) return false;
+        const posted = readAqDescriptor(view, 0);
+        const room = (posted.flags & AQ_FLAG.BUF) === 0 ? 0 : posted.dataLength;
+        used = message.body.subarray(0, Math.min(room, message.body.length));
+        return used.length === 0 || dma.store(posted.address, used);
+      },
+      () => {
+        if (this.#receive.life !== life) return false;
+        reportMessage(view, message, used.length);
+        return dma.store(place, scratch);
+      },
+    ]);
   }
 
   #enabled(ring: AqRegisters): boolean {
@@ -219,10 +265,10 @@ export class Mailbox {
   }
 
   /** A critical error stops a ring until the driver writes its length without that bit. */
-  #running(ring: AqRegisters): boolean {
-    const length = this.#parts.registers.get(ring.len);
+  #running({ registers, waits }: Ring): boolean {
+    const length = this.#parts.registers.get(registers.len);
     const alive = (length & AQ_LENGTH.CRIT) === 0;
-    return this.#open && this.#parts.dma.master && this.#enabled(ring) && alive;
+    return !waits && this.#open && this.#parts.dma.master && this.#enabled(registers) && alive;
   }
 
   #base(ring: AqRegisters): number {
@@ -246,4 +292,36 @@ export class Mailbox {
       base: this.#base(ring),
     });
   }
+}
+
+/** Writes what comes of a request into its descriptor. */
+function reportRequest(view: DataView): void {
+  const descriptor = readAqDescriptor(view, 0);
+  const code = codeOf(descriptor);
+  const failed = code === AQ_CODE.OK ? 0 : AQ_FLAG.ERR;
+  view.setUint16(AQ_FIELD.RETURN_VALUE, code, true);
+  view.setUint16(AQ_FIELD.FLAGS, descriptor.flags | AQ_FLAG.DD | AQ_FLAG.CMP | failed, true);
+}
+
+/** What the firmware says to a request, before the PF knows of it. */
+function codeOf({ flags, opcode, dataLength }: AqDescriptor): number {
+  if (opcode === AQ_OPCODE.QUEUE_SHUTDOWN) return AQ_CODE.OK;
+  if (opcode !== AQ_OPCODE.SEND_TO_PF) return AQ_CODE.ESRCH;
+  const large = dataLength > AQ_LARGE_BUFFER ? AQ_FLAG.LB : 0;
+  const wanted = dataLength === 0 ? 0 : AQ_FLAG.BUF | AQ_FLAG.RD | large;
+  if (dataLength > AQ_BUFFER_SIZE || (flags & wanted) !== wanted) return AQ_CODE.EINVAL;
+  return AQ_CODE.OK;
+}
+
+function reportMessage(view: DataView, { opcode, status }: Message, length: number): void {
+  const large = length > AQ_LARGE_BUFFER ? AQ_FLAG.LB : 0;
+  writeAqDescriptor(view, 0, {
+    ...readAqDescriptor(view, 0),
+    flags: AQ_FLAG.DD | AQ_FLAG.CMP | (length > 0 ? AQ_FLAG.BUF : 0) | large,
+    opcode: AQ_OPCODE.SEND_TO_VF,
+    dataLength: length,
+    returnValue: AQ_CODE.OK,
+    cookieHigh: opcode,
+    cookieLow: status,
+  });
 }

@@ -81,9 +81,9 @@ export class Receiver {
     for (const queue of this.queues) this.cutOff(queue.reset());
   }
 
-  /** Counts a frame that a stop cut off. */
-  cutOff(happened: boolean): void {
-    if (happened) this.#parts.tally.partialDropped++;
+  /** Counts frames that a stop cut off. */
+  cutOff(frames: number): void {
+    this.#parts.tally.partialDropped += frames;
   }
 
   #take(frame: Uint8Array): FrameVerdict {
@@ -103,6 +103,7 @@ export class Receiver {
     const bytes = queue.keepsCrc ? this.#withCrc(frame) : this.#strip(frame);
     const verdict = queue.receive(bytes, bytes.length, this.#notes);
     if (verdict === "dma-fault") this.#faulted(queue);
+    else if (queue.waits && !queue.talks) this.#resume(queue);
     this.#notify(queue);
     return verdict;
   }
@@ -159,6 +160,7 @@ export class Receiver {
   }
 
   #faulted(queue: RxQueue): void {
+    this.cutOff(queue.disable());
     this.#parts.logger.warn("receive queue stops: DMA outside mapped memory", {
       queue: queue.index,
     });
@@ -172,10 +174,26 @@ export class Receiver {
       this.#scheduled = false;
       if (!this.#parts.dma.master) return;
       for (const queue of this.queues) {
-        if (!queue.resume()) this.#faulted(queue);
+        if (!queue.talks) this.#resume(queue);
         this.#notify(queue);
       }
     });
+  }
+
+  #resume(queue: RxQueue): void {
+    const outcome = queue.resume();
+    if (outcome === "fault") this.#faulted(queue);
+    else if (outcome === "messages") void this.#talk(queue);
+  }
+
+  /** Brings what waits to memory by messages, in order, and tells the guest of each descriptor. */
+  async #talk(queue: RxQueue): Promise<void> {
+    queue.talks = true;
+    while (queue.mayGoOn && this.#parts.dma.master) {
+      if (!(await queue.resumeByMessages())) this.#faulted(queue);
+      this.#notify(queue);
+    }
+    queue.talks = false;
   }
 
   #tailMoved(queue: RxQueue): void {

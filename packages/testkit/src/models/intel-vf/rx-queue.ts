@@ -1,7 +1,8 @@
 import { RXDID, RX_DESCRIPTOR_SIZE, VF_REGISTER, rxAddress, type RxQueueConfig } from "@vfmig/iavf";
 import type { FrameVerdict } from "../../wire/port.ts";
-import type { Dma } from "./dma.ts";
+import { inOrder, type Dma, type DmaOutcome } from "./dma.ts";
 import type { Registers } from "./registers.ts";
+import { RingCopy } from "./ring-copy.ts";
 import { writeFlex, writeLegacy, type FrameNotes, type RxWriter } from "./rx-write-back.ts";
 
 /** Buffers that the hardware chains for one frame. */
@@ -16,8 +17,11 @@ const FCS_BYTES = 4;
 /** Granularity of buffer sizes and ring addresses, in bytes. */
 export const CONTEXT_UNIT = 128;
 
-/** The rest of a frame that waits for descriptors. */
-interface Partial {
+/** Frames that the port keeps while messages bring others to memory. */
+const WAITING_MAX = 128;
+
+/** The rest of a frame that waits for descriptors, or for messages to bring it to memory. */
+interface Waiting {
   readonly bytes: Uint8Array;
   readonly notes: FrameNotes;
   done: number;
@@ -33,13 +37,18 @@ export class RxQueue {
   #base = 0;
   #head = 0;
   #enabled = false;
-  #partial: Partial | undefined;
+  #waiting: Waiting[] = [];
+  /** Where the ring, or a part of it, came without a file. */
+  #copy: RingCopy | undefined;
+  #life = 0;
   #write: RxWriter = writeLegacy;
   /** MSI-X vector of its cause, or -1, and its throttle index. */
   vector = -1;
   itr = 0;
   /** Descriptors were written back since this was last cleared. */
   wrote = false;
+  /** Messages are on their way for this queue. */
+  talks = false;
 
   constructor(index: number, registers: Registers, dma: Dma) {
     this.index = index;
@@ -61,36 +70,43 @@ export class RxQueue {
     return this.#config !== undefined && this.#config.crcDisable !== 0;
   }
 
+  /** A frame, or a part of one, is not in memory yet. */
   get waits(): boolean {
-    return this.#partial !== undefined;
+    return this.#waiting.length > 0;
+  }
+
+  /** A frame waits for which there is a descriptor. */
+  get mayGoOn(): boolean {
+    return this.waits && this.#enabled && this.#config !== undefined && this.#posted(this.#config);
   }
 
   /**
    * Writes a new context, whose head is 0, running or not. `rxdid`: the format that the PF chose. Returns
-   * true where a frame was cut off.
+   * how many frames were cut off.
    */
-  configure(config: RxQueueConfig, rxdid: number): boolean {
+  configure(config: RxQueueConfig, rxdid: number): number {
     this.#config = config;
     this.#write = rxdid === RXDID.FLEX_NIC ? writeFlex : writeLegacy;
     this.#bufferSize = config.bufferSize - (config.bufferSize % CONTEXT_UNIT);
     this.#base = config.base - (config.base % CONTEXT_UNIT);
     this.#head = 0;
-    return this.#dropPartial();
+    return this.#begin();
   }
 
   enable(): void {
     this.#head = 0;
+    this.#begin();
     this.#enabled = true;
   }
 
-  /** Stops at once; returns true where a half-received frame was cut off. */
-  disable(): boolean {
+  /** Stops at once; returns how many frames were cut off that were not in memory as a whole. */
+  disable(): number {
     this.#enabled = false;
-    return this.#dropPartial();
+    return this.#begin();
   }
 
   /** Forgets the context, as a reset does. */
-  reset(): boolean {
+  reset(): number {
     this.#config = undefined;
     this.vector = -1;
     this.itr = 0;
@@ -103,67 +119,137 @@ export class RxQueue {
     if (!this.#enabled || config === undefined) return "queue-disabled";
     const frameLength = this.keepsCrc ? length - FCS_BYTES : length;
     if (frameLength > config.maxPacket || length > MAX_CHAIN * this.#bufferSize) return "too-long";
-    if (this.#partial !== undefined || !this.#posted(config)) return "no-descriptor";
+    if (!this.#posted(config) || (this.waits && !this.#hasRoom(config))) return "no-descriptor";
     let done = 0;
-    while (done < length && this.#posted(config)) {
+    while (!this.waits && done < length && this.#posted(config)) {
       const size = Math.min(this.#bufferSize, length - done);
-      if (!this.#fill(frame, done, size, done + size === length, notes)) return "dma-fault";
+      const outcome = this.#fill(frame, done, size, done + size === length, notes);
+      if (outcome === "fault") return "dma-fault";
+      if (outcome === "messages") break;
       done += size;
     }
     if (done < length) {
-      this.#partial = { bytes: frame.slice(0, length), notes: { ...notes }, done };
+      this.#waiting.push({ bytes: frame.slice(0, length), notes: { ...notes }, done });
     }
     return "accepted";
   }
 
-  /** Goes on with a frame that waited for descriptors; false on a fault. */
-  resume(): boolean {
-    const partial = this.#partial;
-    const config = this.#config;
-    if (partial === undefined || config === undefined || !this.#enabled) return true;
-    while (partial.done < partial.bytes.length && this.#posted(config)) {
-      const size = Math.min(this.#bufferSize, partial.bytes.length - partial.done);
-      const last = partial.done + size === partial.bytes.length;
-      if (!this.#fill(partial.bytes, partial.done, size, last, partial.notes)) return false;
-      partial.done += size;
+  /** Goes on at once with what waited for descriptors. */
+  resume(): DmaOutcome {
+    while (this.mayGoOn) {
+      const { bytes, done, notes } = this.#waiting[0]!;
+      const size = Math.min(this.#bufferSize, bytes.length - done);
+      const outcome = this.#fill(bytes, done, size, done + size === bytes.length, notes);
+      if (outcome !== "done") return outcome;
+      this.#filled(size);
     }
-    if (partial.done === partial.bytes.length) this.#partial = undefined;
+    return "done";
+  }
+
+  /** Fills the next descriptor wherever it and its buffer are; false on a fault. Needs {@link RxQueue.mayGoOn}. */
+  async resumeByMessages(): Promise<boolean> {
+    const life = this.#life;
+    const { bytes, done, notes } = this.#waiting[0]!;
+    const size = Math.min(this.#bufferSize, bytes.length - done);
+    const ring = { base: this.#base, length: this.#config!.length, size: RX_DESCRIPTOR_SIZE };
+    const copy = (this.#copy ??= new RingCopy(this.#dma, ring));
+    const { data } = copy.span;
+    const at = this.#head * RX_DESCRIPTOR_SIZE;
+    const own = (): boolean => life === this.#life && this.#dma.master;
+    const end = await inOrder([
+      () => copy.find(0) !== undefined || copy.fetch(this.#head, this.#tail),
+      () => own() && this.#dma.store(rxAddress(data, at), bytes.subarray(done, done + size)),
+      () => own(),
+      () => {
+        this.#write(data, at, size, done + size === bytes.length, notes);
+        copy.owe(this.#head);
+        return copy.flush();
+      },
+    ]);
+    if (life !== this.#life) return true;
+    if (!end && this.#dma.master) this.#halt();
+    if (!end) return !this.#dma.master;
+    this.#advance();
+    this.#filled(size);
     return true;
+  }
+
+  #filled(size: number): void {
+    const first = this.#waiting[0]!;
+    first.done += size;
+    if (first.done === first.bytes.length) this.#waiting.shift();
+  }
+
+  /** Where the driver's descriptors end. */
+  get #tail(): number {
+    const written = this.#registers.get(VF_REGISTER.QRX_TAIL1 + 4 * this.index);
+    return written - (written % TAIL_UNIT);
   }
 
   /** A descriptor stands between head and tail. A tail beyond the ring never comes. */
   #posted(config: RxQueueConfig): boolean {
-    const written = this.#registers.get(VF_REGISTER.QRX_TAIL1 + 4 * this.index);
-    const tail = written - (written % TAIL_UNIT);
+    const tail = this.#tail;
     return this.#head !== tail && tail < config.length;
   }
 
-  #fill(frame: Uint8Array, from: number, size: number, last: boolean, notes: FrameNotes): boolean {
+  /** Behind those that wait there is a descriptor for one more frame. */
+  #hasRoom({ length }: RxQueueConfig): boolean {
+    let needed = 0;
+    for (const { bytes, done } of this.#waiting) {
+      needed += Math.ceil((bytes.length - done) / this.#bufferSize);
+    }
+    const posted = (this.#tail - this.#head + length) % length;
+    return this.#waiting.length < WAITING_MAX && needed < posted;
+  }
+
+  #fill(
+    frame: Uint8Array,
+    from: number,
+    size: number,
+    last: boolean,
+    notes: FrameNotes,
+  ): DmaOutcome {
     const place = this.#base + this.#head * RX_DESCRIPTOR_SIZE;
     const ring = this.#dma.readable(place, RX_DESCRIPTOR_SIZE);
-    if (ring === undefined) return this.#fault();
+    if (ring === undefined) return this.#unreachable(place, "read");
     const at = place - ring.base;
     const address = rxAddress(ring.data, at);
     const whole = from === 0 && size === frame.length;
     const bytes = whole ? frame : frame.subarray(from, from + size);
-    if (!this.#dma.write(address, bytes)) return this.#fault();
-    if (this.#dma.writable(place, RX_DESCRIPTOR_SIZE) === undefined) return this.#fault();
+    const outcome = this.#dma.write(address, bytes);
+    if (outcome !== "done") return outcome === "fault" ? this.#halt() : outcome;
+    if (this.#dma.writable(place, RX_DESCRIPTOR_SIZE) === undefined) {
+      return this.#unreachable(place, "write");
+    }
     this.#write(ring.data, at, size, last, notes);
+    this.#advance();
+    return "done";
+  }
+
+  #advance(): void {
     this.#head = (this.#head + 1) % this.#config!.length;
+    this.#copy?.taken();
     this.wrote = true;
-    return true;
+  }
+
+  #unreachable(place: number, access: "read" | "write"): DmaOutcome {
+    const outcome = this.#dma.without(place, RX_DESCRIPTOR_SIZE, access);
+    return outcome === "fault" ? this.#halt() : outcome;
   }
 
   /** A fault stops the queue: the hardware cannot know what memory holds. */
-  #fault(): false {
+  #halt(): "fault" {
     this.#enabled = false;
-    this.#partial = undefined;
-    return false;
+    return "fault";
   }
 
-  #dropPartial(): boolean {
-    const had = this.#partial !== undefined;
-    this.#partial = undefined;
-    return had;
+  /** What was under way for the queue is not its own any more; returns how many frames it was. */
+  #begin(): number {
+    this.#copy?.close();
+    this.#copy = undefined;
+    this.#life++;
+    const cut = this.#waiting.length;
+    if (cut > 0) this.#waiting = [];
+    return cut;
   }
 }

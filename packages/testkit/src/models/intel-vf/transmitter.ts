@@ -1,7 +1,7 @@
 import type { Clock, Logger } from "@vfmig/core";
 import { txTail } from "@vfmig/iavf";
 import { castKind, type Counters, type Tally } from "./counters.ts";
-import type { Dma } from "./dma.ts";
+import type { Dma, DmaOutcome } from "./dma.ts";
 import { TAG_TYPE, macNumber, type ReceiveFilters } from "./filters.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Registers } from "./registers.ts";
@@ -44,6 +44,10 @@ export class Transmitter {
   readonly #segment: Uint8Array = new Uint8Array(MAX_FRAME);
   readonly #wire: Uint8Array = new Uint8Array(MAX_FRAME + 8);
   #scheduled = false;
+  /** Messages are waited for. All queues stand still, since they share the packet that is gathered. */
+  #waits = false;
+  /** The queue whose turn is first. */
+  #first = 0;
   linkUp = true;
 
   constructor(queueCount: number, parts: TransmitterParts) {
@@ -62,10 +66,23 @@ export class Transmitter {
     this.#scheduled = true;
     this.#parts.clock.soon(() => {
       this.#scheduled = false;
-      let more = false;
-      for (const queue of this.queues) more = this.#run(queue) || more;
-      if (more) this.kick();
+      this.#turn();
     });
+  }
+
+  #turn(): void {
+    if (this.#waits) return;
+    const count = this.queues.length;
+    let more = false;
+    for (let step = 0; step < count; step++) {
+      const at = (this.#first + step) % count;
+      more = this.#run(this.queues[at]!) || more;
+      if (!this.#waits) continue;
+      // The others come first once the messages are answered.
+      this.#first = (at + 1) % count;
+      return;
+    }
+    if (more) this.kick();
   }
 
   /** Stops every queue and forgets its context. */
@@ -88,19 +105,24 @@ export class Transmitter {
       } else {
         more = false;
         if (step === "fault") this.#fault(queue);
+        else if (step === "messages") void this.#await(queue, queue.fetch());
         else if (step === "malicious") this.#malicious(queue, queue.offence);
       }
     }
-    this.#notify(queue);
-    return more;
+    this.#report(queue);
+    return more && !this.#waits;
   }
 
   /** Reads the packet's buffers, sends it and reports it; false where the queue had to stop. */
   #send(queue: TxQueue): boolean {
-    if (!this.#gather()) {
-      this.#fault(queue);
-      return false;
-    }
+    const gathered = this.#gather();
+    if (gathered === "done") return this.#sendGathered(queue);
+    if (gathered === "fault") this.#fault(queue);
+    else void this.#await(queue, this.#fetchPacket(), () => void this.#sendGathered(queue));
+    return false;
+  }
+
+  #sendGathered(queue: TxQueue): boolean {
     const offence = this.#check();
     if (offence !== undefined) {
       this.#malicious(queue, offence);
@@ -112,15 +134,47 @@ export class Transmitter {
     return false;
   }
 
-  #gather(): boolean {
+  #gather(): DmaOutcome {
     const packet = this.#packet;
     for (let index = 0, at = 0; index < packet.buffers; index++) {
       const address = packet.addresses[index]!;
       const size = packet.sizes[index]!;
-      if (!this.#parts.dma.read(address, packet.bytes.subarray(at, at + size))) return false;
+      const outcome = this.#parts.dma.read(address, packet.bytes.subarray(at, at + size));
+      if (outcome !== "done") return outcome;
       at += size;
     }
-    return true;
+    return "done";
+  }
+
+  /** As {@link Transmitter.#gather}, wherever the buffers are; all at a time. */
+  async #fetchPacket(): Promise<boolean> {
+    const packet = this.#packet;
+    const answers: Promise<boolean>[] = [];
+    for (let index = 0, at = 0; index < packet.buffers; index++) {
+      const size = packet.sizes[index]!;
+      const part = packet.bytes.subarray(at, at + size);
+      answers.push(Promise.resolve(this.#parts.dma.fetch(packet.addresses[index]!, part)));
+      at += size;
+    }
+    return (await Promise.all(answers)).every(Boolean);
+  }
+
+  /** Goes on with `queue` after `messages`, unless it was stopped meanwhile; then with every queue. */
+  async #await(queue: TxQueue, messages: Promise<boolean>, next?: () => void): Promise<void> {
+    this.#waits = true;
+    const { life } = queue;
+    const done = await messages;
+    this.#waits = false;
+    if (queue.life === life) this.#answered(queue, done, next);
+    this.kick();
+  }
+
+  /** Without bus mastering the packet stays in its ring. */
+  #answered(queue: TxQueue, done: boolean, next: (() => void) | undefined): void {
+    if (!done) this.#fault(queue);
+    if (!this.#parts.dma.master) return;
+    if (done) next?.();
+    this.#report(queue);
   }
 
   #check(): string | undefined {
@@ -213,15 +267,20 @@ export class Transmitter {
     return wire.subarray(0, MIN_WIRE_FRAME);
   }
 
-  #notify(queue: TxQueue): void {
-    if (!queue.wrote) return;
+  /** Tells the guest what was done: by an interrupt, and before it in the ring, where messages write that. */
+  #report(queue: TxQueue): void {
+    if (!queue.wrote || this.#waits) return;
+    if (queue.owes) {
+      void this.#await(queue, queue.flush());
+      return;
+    }
     queue.wrote = false;
     if (queue.vector === -1 || !queue.causeOpen) return;
     this.#parts.interrupts.queueEvent(queue.vector, queue.index, queue.itr);
   }
 
   #fault(queue: TxQueue): void {
-    queue.disable();
+    queue.halt();
     this.#parts.counters.txErrors++;
     this.#parts.logger.warn("transmit queue stops: DMA outside mapped memory", {
       queue: queue.index,
@@ -230,7 +289,7 @@ export class Transmitter {
 
   /** What the hardware calls a malicious driver event: the queue stops until it is set up again. */
   #malicious(queue: TxQueue, offence: string): void {
-    queue.disable();
+    queue.halt();
     this.#parts.counters.txErrors++;
     this.#parts.tally.maliciousEvents++;
     this.#parts.logger.warn("malicious driver event: transmit queue stops", {

@@ -1,3 +1,4 @@
+import type { MemorySpan } from "@vfmig/core";
 import {
   TX_COMMAND,
   TX_CONTEXT_COMMAND,
@@ -12,6 +13,7 @@ import {
 } from "@vfmig/iavf";
 import type { Dma } from "./dma.ts";
 import type { Registers } from "./registers.ts";
+import { RingCopy } from "./ring-copy.ts";
 import { CONTEXT_UNIT } from "./rx-queue.ts";
 import type { TxPacket } from "./tx-packet.ts";
 
@@ -32,6 +34,8 @@ export type TxStep =
   | "empty"
   /** Memory failed. */
   | "fault"
+  /** Only messages reach the descriptors: {@link TxQueue.fetch} them, and step again. */
+  | "messages"
   /** The descriptors break the rules; see {@link TxQueue.offence}. */
   | "malicious";
 
@@ -46,6 +50,9 @@ export class TxQueue {
   #enabled = false;
   #packetEnd = 0;
   #offence = "";
+  /** Where the ring, or a part of it, came without a file. */
+  #copy: RingCopy | undefined;
+  #life = 0;
   /** MSI-X vector of its cause, or -1, and its throttle index. */
   vector = -1;
   itr = 0;
@@ -62,6 +69,16 @@ export class TxQueue {
 
   get enabled(): boolean {
     return this.#enabled;
+  }
+
+  /** Another number after each stop and each new context. */
+  get life(): number {
+    return this.#life;
+  }
+
+  /** Descriptors were reported that the guest has not got yet. */
+  get owes(): boolean {
+    return this.#copy !== undefined && this.#copy.owes;
   }
 
   /** Ready to be enabled: a context with a ring. */
@@ -84,22 +101,38 @@ export class TxQueue {
     this.#length = config.length;
     this.#base = config.base - (config.base % CONTEXT_UNIT);
     this.#head = 0;
+    this.#begin();
   }
 
   /** Enabling starts at 0 with nothing to do; the driver's next tail write is the first work. */
   enable(): void {
     this.#head = 0;
+    this.#begin();
+    this.wrote = false;
     this.#registers.set(VF_REGISTER.QTX_TAIL1 + 4 * this.index, 0);
     this.#enabled = true;
   }
 
   disable(): void {
     this.#enabled = false;
+    this.#begin();
+  }
+
+  /** Takes no more; what it did already is still reported. */
+  halt(): void {
+    this.#enabled = false;
+  }
+
+  /** What was under way for the queue is not its own any more. */
+  #begin(): void {
+    this.#copy?.close();
+    this.#copy = undefined;
+    this.#life++;
   }
 
   /** Forgets the context, as a reset does. */
   reset(): void {
-    this.#enabled = false;
+    this.disable();
     this.#length = 0;
     this.vector = -1;
     this.itr = 0;
@@ -114,8 +147,8 @@ export class TxQueue {
     packet.clear();
     for (let at = this.#head; at !== tail; at = (at + 1) % this.#length) {
       const place = this.#base + at * TX_DESCRIPTOR_SIZE;
-      const ring = this.#dma.readable(place, TX_DESCRIPTOR_SIZE);
-      if (ring === undefined) return "fault";
+      const ring = this.#descriptor(at, place);
+      if (ring === undefined) return this.#dma.without(place, TX_DESCRIPTOR_SIZE, "read");
       const offset = place - ring.base;
       const step = this.#take(packet, at, ring.data, offset, maxFrame);
       if (step !== undefined) return step;
@@ -123,10 +156,33 @@ export class TxQueue {
     return "empty";
   }
 
+  /** Gets what stands between head and tail by messages; false where nothing reaches it. */
+  fetch(): Promise<boolean> {
+    const { QTX_TAIL1 } = VF_REGISTER;
+    const ring = { base: this.#base, length: this.#length, size: TX_DESCRIPTOR_SIZE };
+    this.#copy ??= new RingCopy(this.#dma, ring);
+    return this.#copy.fetch(this.#head, this.#registers.get(QTX_TAIL1 + 4 * this.index));
+  }
+
+  /** Tells the guest what it is owed; false where nothing reaches the ring. */
+  async flush(): Promise<boolean> {
+    return this.#copy === undefined || (await this.#copy.flush());
+  }
+
+  /** Where the descriptor at ring place `at` can be read at once. */
+  #descriptor(at: number, place: number): MemorySpan | undefined {
+    if (this.#copy !== undefined) {
+      const held = this.#copy.find((at - this.#head + this.#length) % this.#length);
+      if (held !== undefined) return held;
+    }
+    return this.#dma.readable(place, TX_DESCRIPTOR_SIZE);
+  }
+
   /** After the buffers were read: reports the packet's RS descriptors in ring order and moves on. */
   complete(): boolean {
     for (; this.#head !== this.#packetEnd; this.#head = (this.#head + 1) % this.#length) {
       if (!this.#writeBack(this.#head)) return false;
+      this.#copy?.taken();
     }
     return true;
   }
@@ -192,16 +248,26 @@ export class TxQueue {
 
   #writeBack(at: number): boolean {
     const place = this.#base + at * TX_DESCRIPTOR_SIZE;
-    const ring = this.#dma.readable(place, TX_DESCRIPTOR_SIZE);
-    if (ring === undefined) return false;
+    const ring = this.#descriptor(at, place);
+    if (ring === undefined) return this.#unreachable(place, "read");
     const offset = place - ring.base;
     const low = txLow(ring.data, offset);
     const data = (low & TX_DTYPE.MASK) === TX_DTYPE.DATA;
     if (!data || (low & TX_COMMAND.RS) === 0) return true;
-    if (this.#dma.writable(place, TX_DESCRIPTOR_SIZE) === undefined) return false;
+    if (this.#copy !== undefined && ring === this.#copy.span) {
+      this.#copy.owe(at);
+    } else if (this.#dma.writable(place, TX_DESCRIPTOR_SIZE) === undefined) {
+      return this.#unreachable(place, "write");
+    }
     writeTxDone(ring.data, offset);
     this.wrote = true;
     return true;
+  }
+
+  /** A descriptor that was there when its packet was read went away. */
+  #unreachable(place: number, access: "read" | "write"): false {
+    this.#dma.without(place, TX_DESCRIPTOR_SIZE, access);
+    return false;
   }
 
   #malicious(offence: string): TxStep {

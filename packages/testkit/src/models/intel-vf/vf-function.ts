@@ -1,4 +1,4 @@
-import type { Clock, GuestMemory, Logger, Timer } from "@vfmig/core";
+import type { Clock, Logger, Timer } from "@vfmig/core";
 import { RSTAT, VF_REGISTER } from "@vfmig/iavf";
 import type { WirePort } from "../../wire/port.ts";
 import { ConfigSpace } from "../pci/config-space.ts";
@@ -15,7 +15,7 @@ import {
 import type { Msix } from "../pci/msix.ts";
 import { HASH_FIELD, HASH_FIELDS_ALL } from "../net/hash-input.ts";
 import { Counters, createTally, type Tally } from "./counters.ts";
-import { Dma } from "./dma.ts";
+import { Dma, type DmaMemory } from "./dma.ts";
 import { ReceiveFilters } from "./filters.ts";
 import { Interrupts } from "./interrupts.ts";
 import { Mailbox } from "./mailbox.ts";
@@ -37,7 +37,7 @@ export interface FunctionParts {
   readonly profile: VfProfile;
   readonly spec: FunctionSpec;
   readonly options: VfModelOptions;
-  readonly memory: GuestMemory;
+  readonly memory: DmaMemory;
   readonly msix: Msix;
   readonly port: WirePort;
   readonly clock: Clock;
@@ -182,6 +182,7 @@ export class VfFunction implements PfHardware {
     this.#interrupts.reset();
     this.#pf.drop();
     this.#mailbox.open = false;
+    this.#mailbox.drop();
     this.dma.master = false;
     this.receiver.reset();
     this.transmitter.reset();
@@ -201,6 +202,7 @@ export class VfFunction implements PfHardware {
   #applyCommand(): void {
     const master = (this.config.word(COMMAND_OFFSET) & COMMAND.BUS_MASTER) !== 0;
     const rises = master && !this.dma.master;
+    if (!master && this.dma.master) this.#mailbox.interrupt();
     this.dma.master = master;
     if (!rises) return;
     this.#mailbox.kick();
