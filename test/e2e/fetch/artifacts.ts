@@ -1,6 +1,19 @@
 import { join } from "node:path";
+import { CommandError } from "../run/command.ts";
 import { AptArchive, unpack } from "./apt.ts";
-import { buildMtty, fetchBedKernel, openBedKernel, type BedKernel } from "./bed-kernel.ts";
+import {
+  buildMtty,
+  fetchBedKernel,
+  openBedKernel,
+  openMtty,
+  type BedKernel,
+} from "./bed-kernel.ts";
+import {
+  fetchBuildTools,
+  findBuildTools,
+  unpackedBuildTools,
+  type BuildTools,
+} from "./build-tools.ts";
 import { cacheFolder, kept } from "./cache.ts";
 import { findMirror } from "./host-sources.ts";
 import { fetchKernel, openKernel, type Kernel, type KernelSeries } from "./kernel.ts";
@@ -59,11 +72,30 @@ export class Artifacts {
     });
   }
 
-  /** The module `mtty`, built for {@link Artifacts.bedKernel}; undefined where this machine has no compiler. */
-  mtty(): Promise<KernelModule | undefined> {
+  /** The module `mtty`, built for {@link Artifacts.bedKernel}; or why it cannot be built on this machine. */
+  mtty(): Promise<KernelModule | CommandError> {
     return this.#once("mtty", async () => {
       const bed = await this.bedKernel();
-      return buildMtty(bed, async (name, fill) => this.#kept(name, fill));
+      try {
+        const tools = await this.buildTools();
+        const fill = async (work: string): Promise<void> => buildMtty(bed, tools, work);
+        return await openMtty(await this.#kept(`mtty-${bed.kernel.release}`, fill));
+      } catch (error) {
+        if (error instanceof CommandError) return error;
+        throw error;
+      }
+    });
+  }
+
+  /** What builds modules: the machine's own compiler and make, or Debian's. */
+  buildTools(): Promise<BuildTools> {
+    return this.#once("build-tools", async () => {
+      const installed = await findBuildTools();
+      if (installed !== undefined) return installed;
+      const folder = await this.#kept("build-tools", async (work) =>
+        fetchBuildTools(await this.#archive("bookworm"), work),
+      );
+      return unpackedBuildTools(folder);
     });
   }
 

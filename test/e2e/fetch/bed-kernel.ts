@@ -2,10 +2,10 @@ import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { command } from "../run/command.ts";
 import { unpack, type AptArchive } from "./apt.ts";
+import { make, type BuildTools } from "./build-tools.ts";
 import { CannotFetch } from "./host-sources.ts";
 import { fetchKernel, openKernel, type Kernel } from "./kernel.ts";
 import type { KernelModule } from "./modules.ts";
-import { findCompiler } from "./compiler.ts";
 
 /** A kernel with what is needed to build modules for it. */
 export interface BedKernel {
@@ -57,28 +57,24 @@ function versionOf(release: string): string {
   return release.replace(/-[^-]+$/u, "");
 }
 
-/** Builds `mtty` out of tree; undefined without a compiler. */
-export async function buildMtty(
-  bed: BedKernel,
-  kept: (name: string, fill: (work: string) => Promise<void>) => Promise<string>,
-): Promise<KernelModule | undefined> {
+/** Builds `mtty` out of tree into a folder, where {@link openMtty} finds it. */
+export async function buildMtty(bed: BedKernel, tools: BuildTools, work: string): Promise<void> {
   const { release } = bed.kernel;
-  const version = versionOf(release);
-  const compiler = await findCompiler();
-  if (compiler === undefined) return undefined;
-  const folder = await kept(`mtty-${release}`, async (work) => {
-    const headers = join(bed.headers, "usr/src", `linux-headers-${release}`);
-    await relocate(headers, join(bed.headers, "usr/src", `linux-headers-${version}-common`));
-    const build = join(work, "build");
-    await mkdir(build);
-    await copyFile(bed.mtty, join(build, "mtty.c"));
-    await writeFile(join(build, "Makefile"), "obj-m += mtty.o\n");
-    // Type information for BPF would need a further program.
-    const settings = [`M=${build}`, `CC=${compiler}`, "CONFIG_DEBUG_INFO_BTF_MODULES="];
-    await command("make", ["-s", "-C", headers, ...settings, "modules"]);
-    await command("strip", ["--strip-debug", "-o", join(work, "mtty.ko"), join(build, "mtty.ko")]);
-    await rm(build, { recursive: true });
-  });
+  const sources = join(bed.headers, "usr/src");
+  const headers = join(sources, `linux-headers-${release}`);
+  await relocate(headers, join(sources, `linux-headers-${versionOf(release)}-common`));
+  const build = join(work, "build");
+  await mkdir(build);
+  await copyFile(bed.mtty, join(build, "mtty.c"));
+  // Debugging information would make the guest's archive larger by half a megabyte.
+  await writeFile(join(build, "Makefile"), "obj-m += mtty.o\nccflags-y += -g0\n");
+  // Type information for BPF would need a further program.
+  await make(tools, ["-C", headers, `M=${build}`, "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"]);
+  await copyFile(join(build, "mtty.ko"), join(work, "mtty.ko"));
+  await rm(build, { recursive: true });
+}
+
+export async function openMtty(folder: string): Promise<KernelModule> {
   return { name: "mtty", bytes: await readFile(join(folder, "mtty.ko")) };
 }
 

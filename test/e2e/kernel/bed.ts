@@ -43,12 +43,12 @@ const WORDS: readonly (readonly [option: string, value: string])[] = [
  */
 export class Bed implements AsyncDisposable {
   readonly guest: Guest;
-  /** Whether {@link DEVICES.mdevs} are there; they need a compiler on the host. */
-  readonly hasMdevs: boolean;
+  /** Why {@link DEVICES.mdevs} are not there; undefined if they are. */
+  readonly noMdevs: string | undefined;
 
-  private constructor(guest: Guest, hasMdevs: boolean) {
+  private constructor(guest: Guest, noMdevs: string | undefined) {
     this.guest = guest;
-    this.hasMdevs = hasMdevs;
+    this.noMdevs = noMdevs;
   }
 
   static async start(artifacts: Artifacts): Promise<Bed> {
@@ -65,11 +65,11 @@ export class Bed implements AsyncDisposable {
         atBoot: AT_BOOT,
         onDemand: [],
         functions: FUNCTIONS,
-        ...(mtty !== undefined && { foreign: [mtty] }),
+        foreign: mtty instanceof Error ? [] : [mtty],
       }),
       words: WORDS.flat(),
     });
-    return new Bed(guest, mtty !== undefined);
+    return new Bed(guest, mtty instanceof Error ? mtty.message : undefined);
   }
 
   /** Waits for the guest, and makes its root and its devices. */
@@ -78,7 +78,7 @@ export class Bed implements AsyncDisposable {
     await shell.ready();
     await shell.run(`. /functions.sh; CLONE='${CLONE}' NODE='${NODE}'; set_root "$CLONE"`);
     await shell.run(`make_vfs ${DEVICES.pf} ${DEVICES.vfs.length}`);
-    if (this.hasMdevs) await shell.run(`make_mdevs ${DEVICES.mdevs.join(" ")}`);
+    if (this.noMdevs === undefined) await shell.run(`make_mdevs ${DEVICES.mdevs.join(" ")}`);
   }
 
   /**
@@ -92,7 +92,7 @@ export class Bed implements AsyncDisposable {
   ): Promise<number> {
     const quoted = words.map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`);
     const seconds = Math.ceil(limitMs / 1000);
-    const line = `see_changes; inside "$CLONE" timeout -s KILL ${seconds} "$NODE" ${quoted.join(" ")}`;
+    const line = `inside "$CLONE" timeout -s KILL ${seconds} "$NODE" ${quoted.join(" ")}`;
     return (await this.guest.shell.try(line, limitMs + 10_000, onLine)).code;
   }
 
