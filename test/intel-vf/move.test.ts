@@ -58,7 +58,10 @@ describe.each(FAMILIES)("$name", (family) => {
         world.frame();
         world.clock.runSoon(below(6));
         // oxlint-disable-next-line no-await-in-loop -- one move after the other
-        const result = await move(world, 1 - world.at, { blackout: below(4) });
+        const result = await move(world, 1 - world.at, {
+          blackout: below(4),
+          preCopy: below(2) === 1,
+        });
         // Nothing comes any more: what the device took must reach the guest without a further push.
         world.quiesce();
         const missed = [...result.truth.difference(result.dirty)];

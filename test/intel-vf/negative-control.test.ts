@@ -114,8 +114,8 @@ describe.each(FAMILIES)("$name", (family) => {
         const honest = given(subDriver.migration);
         const arcs = {
           ...honest.arcs,
-          "stop->running": async (signal: AbortSignal) => {
-            await given(honest.arcs["stop->running"])(signal);
+          "running-p2p->running": async (signal: AbortSignal) => {
+            await given(honest.arcs["running-p2p->running"])(signal);
             runs = true;
           },
         };

@@ -18,6 +18,10 @@ export interface MoveOptions {
   readonly stoppedMs?: number;
   /** Frames that reach the target in each turn of the clock before it runs. Default none. */
   readonly noise?: Uint8Array;
+  /** Carries what it can before the stop. Default false. */
+  readonly preCopy?: boolean;
+  /** Called when all that goes before the stop has gone. */
+  readonly onPrecopied?: () => Promise<void>;
   /**
    * Gets the pages that only the device and its plugin have written after the guest stood still, so
    * that nobody else knows of them.
@@ -47,13 +51,16 @@ export async function move(
   world.traffic(20);
 
   await world.settle(into.setState("resuming"));
+  const early = options.preCopy === true ? await precopy(world, into) : new Uint8Array(0);
+  await options.onPrecopied?.();
   world.driver.pause();
   const paused = onStopped === undefined ? source.ram : source.ram.slice();
   // Frames that the device takes and the guest does not see any more on this host.
   for (let n = 0; n < blackout; n++) {
     world.frame();
   }
-  await world.settle(from.setState("stop"));
+  // From PRE_COPY there is no way through STOP that keeps the session.
+  await world.settle(from.setState(options.preCopy === true ? "stop-copy" : "stop"));
   const written = new Set(world.driver.takeWrittenPages());
   onStopped?.(changedPages(paused, source.ram).filter((page) => !written.has(page)));
   // What the source has sent comes before what the target will.
@@ -71,11 +78,9 @@ export async function move(
   }
   const forgotten = changedPages(source.ram, target.ram);
   await world.settle(from.setState("stop-copy"));
-  const state = await readAll(world);
-  for (let at = 0; at < state.length; at += 1000) {
-    // oxlint-disable-next-line no-await-in-loop -- a stream
-    await world.settle(into.writeData(state.subarray(at, at + 1000)));
-  }
+  const late = await readAll(world);
+  await writeAll(world, into, late);
+  const state = Uint8Array.from(Buffer.concat([early, late]));
   const { ringIndices } = source.device.driverStatus();
   // What the VMM itself moves: memory, interrupts and config space.
   world.driver.rebind({ device: target.device, memory: target.ram });
@@ -90,6 +95,23 @@ export async function move(
   source.ram.fill(0xa5);
   await world.settle(source.device.reset());
   return { state, dirty, truth, forgotten, ringIndices };
+}
+
+/** What the source gives while it runs, taken by the target at once. */
+async function precopy(world: World, into: MigrationFacet): Promise<Uint8Array> {
+  const { migration: from } = facets(world.host.device);
+  await world.settle(from.setState("pre-copy"));
+  const early = await readAll(world);
+  await writeAll(world, into, early);
+  world.traffic(40);
+  return early;
+}
+
+async function writeAll(world: World, into: MigrationFacet, state: Uint8Array): Promise<void> {
+  for (let at = 0; at < state.length; at += 1000) {
+    // oxlint-disable-next-line no-await-in-loop -- a stream
+    await world.settle(into.writeData(state.subarray(at, at + 1000)));
+  }
 }
 
 async function readAll(world: World): Promise<Uint8Array> {

@@ -12,7 +12,11 @@ export function defineIntelVf(family: VfFamily): SubDriverDefinition<VfOptions> 
     apiVersion: "^1.0.0",
     matches: [{ vendor: 0x8086, device: family.device }],
     privileges: [],
-    capabilities: { migration: ["stop-copy"], dirtyTracking: "shadow-queues", stop: "function" },
+    capabilities: {
+      migration: ["stop-copy", "p2p", "pre-copy"],
+      dirtyTracking: "shadow-queues",
+      stop: "function",
+    },
     state: stateFormat,
     options: vfOptionsSchema,
     attach: (context) => new IntelVf(context, family),

@@ -11,10 +11,27 @@ export interface VfFamily {
   readonly device: number;
   /** Length of BAR0 in bytes. */
   readonly bar0Size: number;
-  /** `VIRTCHNL_VF_OFFLOAD_*` bits that can be carried to another host; all others are hidden from the guest. */
-  readonly carriedCaps: number;
+  /**
+   * `VIRTCHNL_VF_OFFLOAD_*` bits that no PF of this family grants. To ask for them is harmless, and some
+   * PF drivers tell a guest's age by what it asks.
+   */
+  readonly neverGranted: number;
   /** Rx descriptor formats (RXDID) that the relay can carry. */
   readonly rxFormats: readonly number[];
   /** Most bytes of an Rx buffer that a queue context can say. */
   readonly maxRxBuffer: number;
+  /** Bits of an Rx tail that read back as they were written. */
+  readonly rxTailMask: number;
+  /** Low bits of the receive mailbox's base that are another field. */
+  readonly arqBaseField: number;
+  /** What a PF gives a VF that its host does not trust. */
+  readonly untrusted: UntrustedLimits;
+}
+
+/** Filters of a VF that its host does not trust, of those that a guest asks for. */
+export interface UntrustedLimits {
+  /** MAC addresses, the VF's own included and broadcast not. */
+  readonly macs: number;
+  /** VLANs of v1; v2 tells its limit itself. */
+  readonly vlans: number;
 }

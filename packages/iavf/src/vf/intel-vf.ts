@@ -13,7 +13,7 @@ import { MailboxRelay } from "../mailbox/mailbox-relay.ts";
 import { VF_REGISTER_COUNT } from "../registers.ts";
 import { baseRegisters } from "../registers/register-access.ts";
 import { Announcement } from "./announcement.ts";
-import { describe, offered } from "./describe/describe.ts";
+import { describe } from "./describe/describe.ts";
 import { DirtyLog } from "./dirty-log.ts";
 import { vfError } from "./errors.ts";
 import type { VfFamily } from "./family.ts";
@@ -21,14 +21,13 @@ import { Bar0, TRAPPED } from "./function/bar0.ts";
 import { ConfigSpace } from "./function/config-space.ts";
 import { createHooks } from "./function/mailbox-hooks.ts";
 import { QueueVectors, signal } from "./function/queue-vectors.ts";
+import { migrationArcs } from "./migration/arcs.ts";
 import { Loader } from "./migration/replay.ts";
-import { freshVf } from "./migration/reset-vf.ts";
-import { run } from "./migration/run.ts";
-import { stop } from "./migration/stop.ts";
 import type { VfOptions } from "./options.ts";
 import type { Parts } from "./parts.ts";
 import { RingPool } from "./queues/ring-memory.ts";
 import { ShadowQueues } from "./queues/shadow-queues.ts";
+import { EarlyRecords } from "./state/early-records.ts";
 import { capture, save } from "./state/save.ts";
 
 /** An Intel VF with its mailbox, vectors and queues interposed. */
@@ -112,31 +111,15 @@ export class IntelVf implements SubDriver {
 
   #migration(): MigrationOps {
     const parts = this.#parts;
+    const early = new EarlyRecords(parts);
     return {
-      arcs: {
-        "running->stop": (signal) => stop(parts, signal),
-        "stop->running": (signal) => run(parts, signal),
-        "stop->stop-copy": () => Promise.resolve(),
-        "stop-copy->stop": () => Promise.resolve(),
-        // Here, and not when the state has come: the other host's guest still runs meanwhile.
-        "stop->resuming": (signal) => this.#prepare(signal),
-        "resuming->stop": () => Promise.resolve(),
-      },
+      arcs: migrationArcs(parts),
       save: () => save(parts),
+      savePrecopy: () => early.records(),
+      precopyInfo: () => early.info(),
       load: () => new Loader(parts),
       size: () => JSON.stringify(capture(parts)).length,
     };
-  }
-
-  async #prepare(signal: AbortSignal): Promise<void> {
-    const release = this.#parts.config.hold();
-    try {
-      await freshVf(this.#parts, signal);
-      // Asked now, since asking takes a reset of the VF and the state will want to know.
-      await offered(this.#parts);
-    } finally {
-      release();
-    }
   }
 
   /** The function was reset: neither guest nor PF knows anything of it. */

@@ -87,6 +87,10 @@ class Driver implements GuestDriver {
     return taken;
   }
 
+  async request(operation: number, body: (vsiId: number) => Uint8Array): Promise<Uint8Array> {
+    return await this.#life.request(operation, body);
+  }
+
   async resetFunction(): Promise<void> {
     await this.#life.resetFunction();
   }

@@ -85,6 +85,12 @@ export interface GuestDriver {
    * stands still or is broken.
    */
   send(frame: Uint8Array): boolean;
+  /**
+   * Asks the PF for something that no bring-up asks for; settles with the answer's body.
+   *
+   * @param body made when the request goes out, from the guest's VSI id
+   */
+  request(operation: number, body: (vsiId: number) => Uint8Array): Promise<Uint8Array>;
   /** Has the PF reset the function and brings it up again. Settles with the carrier. */
   resetFunction(): Promise<void>;
   /** Stops the queues, resets the function and lets it go. */

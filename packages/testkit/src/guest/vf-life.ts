@@ -143,6 +143,14 @@ export class VfLife {
     await waiter;
   }
 
+  async request(operation: number, body: (vsiId: number) => Uint8Array): Promise<Uint8Array> {
+    if (this.#state !== "running") throw useError(`request of a driver that is ${this.#state}`);
+    const answer = Promise.withResolvers<Uint8Array>();
+    const make = (): Uint8Array => body(this.#bringUp().resources.vsiId);
+    this.#submit({ operation, body: make }, (reply) => answer.resolve(reply.slice()));
+    return await answer.promise;
+  }
+
   async resetFunction(): Promise<void> {
     if (this.#state !== "running") throw useError(`reset of a driver that is ${this.#state}`);
     const carrier = Promise.withResolvers<undefined>();

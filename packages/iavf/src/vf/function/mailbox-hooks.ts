@@ -1,14 +1,21 @@
 import type { MailboxHooks, RequestVerdict } from "../../mailbox/options.ts";
 import type { ReceivedMessage } from "../../mailbox/private-mailbox.ts";
+import { txTail } from "../../registers.ts";
 import { viewOf } from "../../virtchnl/body.ts";
+import { VF_CAP } from "../../virtchnl/capabilities.ts";
+import { guestLinkSpeed } from "../../virtchnl/events.ts";
 import { VIRTCHNL_OP, VIRTCHNL_STATUS, virtchnlName } from "../../virtchnl/opcodes.ts";
-import { parseIrqMap, parseQueueSelect } from "../../virtchnl/queues.ts";
+import { parseIrqMap, parseQueueConfig, parseQueueSelect } from "../../virtchnl/queues.ts";
+import { buildSupportedRxdids, parseSupportedRxdids } from "../../virtchnl/rx-formats.ts";
 import {
   buildResourcesRequest,
   parseResources,
   parseResourcesRequest,
   RESOURCES_FIELD,
 } from "../../virtchnl/session.ts";
+import { RXDID } from "../../descriptors/rx-flex.ts";
+import { hiddenOperation, shownCaps } from "../features/features.ts";
+import { formatBits } from "../describe/rx-formats.ts";
 import type { Parts } from "../parts.ts";
 
 /** What this plugin does with each request of the guest and each answer of the PF. */
@@ -36,6 +43,10 @@ export function createHooks(parts: () => Parts): MailboxHooks {
         return reply.body;
       }
     },
+    event(body) {
+      const { resources, hostCaps } = parts().mailbox.conversation;
+      return guestLinkSpeed(body, resources?.caps ?? 0, hostCaps);
+    },
     reset() {
       const { queues, vectors, session } = parts();
       queues.reset();
@@ -52,28 +63,18 @@ function refuse({ context }: Parts, opcode: number, why: string): void {
 }
 
 function judge(parts: Parts, opcode: number, body: Uint8Array): RequestVerdict {
-  const { queues, session } = parts;
+  const { queues, session, context } = parts;
+  const hidden = hiddenOperation(opcode, context.options.uncarried);
+  if (hidden !== undefined) {
+    refuse(parts, opcode, hidden);
+    return { kind: "answer", status: VIRTCHNL_STATUS.NOT_SUPPORTED };
+  }
   switch (opcode) {
     case VIRTCHNL_OP.GET_VF_RESOURCES:
-      // Version 1.0 asks without a body.
       session.touched = true;
-      return body.length === 0
-        ? { kind: "forward", body }
-        : {
-            kind: "forward",
-            body: buildResourcesRequest(parseResourcesRequest(body) & parts.family.carriedCaps),
-          };
-    case VIRTCHNL_OP.REQUEST_QUEUES:
-      // It was hidden from the guest, since a target could not be made to have as many.
-      return { kind: "answer", status: VIRTCHNL_STATUS.NOT_SUPPORTED };
-    case VIRTCHNL_OP.CONFIG_VSI_QUEUES: {
-      const relayed = queues.configure(body);
-      if (typeof relayed === "string") {
-        refuse(parts, opcode, relayed);
-        return { kind: "answer", status: VIRTCHNL_STATUS.PARAM };
-      }
-      return { kind: "forward", body: relayed };
-    }
+      return { kind: "forward", body: askFor(parts, body) };
+    case VIRTCHNL_OP.CONFIG_VSI_QUEUES:
+      return configure(parts, body);
     case VIRTCHNL_OP.ENABLE_QUEUES:
       queues.enabling(parseQueueSelect(body));
       return { kind: "forward", body };
@@ -81,6 +82,35 @@ function judge(parts: Parts, opcode: number, body: Uint8Array): RequestVerdict {
       session.touched = true;
       return { kind: "forward", body };
   }
+}
+
+/** The guest's wishes without those that no guest is shown. Version 1.0 asks without a body. */
+function askFor({ context }: Parts, body: Uint8Array): Uint8Array {
+  if (body.length === 0) {
+    return body;
+  }
+  return buildResourcesRequest(parseResourcesRequest(body) & shownCaps(context.options.uncarried));
+}
+
+function configure(parts: Parts, body: Uint8Array): RequestVerdict {
+  const { queues, mailbox, registers } = parts;
+  const { pairs } = parseQueueConfig(body);
+  const formats = ((mailbox.conversation.resources?.caps ?? 0) & VF_CAP.RX_FLEX_DESC) !== 0;
+  const flexible = pairs.some(({ rx }) => rx.rxdid >= RXDID.FLEX_NIC);
+  const relayed =
+    flexible && !formats ? "an Rx format that was not granted" : queues.configure(body);
+  if (typeof relayed === "string") {
+    refuse(parts, VIRTCHNL_OP.CONFIG_VSI_QUEUES, relayed);
+    return { kind: "answer", status: VIRTCHNL_STATUS.PARAM };
+  }
+  const running = queues.asked.txQueues;
+  for (const { tx } of pairs) {
+    // Some PFs let a Tx queue run from its configuration on; an old tail would mean stale slots.
+    if (((running >>> tx.queue) & 1) === 0) {
+      registers.write(txTail(tx.queue), 0);
+    }
+  }
+  return { kind: "forward", body: relayed };
 }
 
 function accept(
@@ -96,17 +126,33 @@ function accept(
   if (reply.status !== 0) {
     return reply.body;
   }
-  const body = opcode === VIRTCHNL_OP.GET_VF_RESOURCES ? hide(parts, reply.body) : reply.body;
+  const body = show(parts, opcode, reply.body);
   mailbox.conversation.granted(opcode, request, body);
   follow(parts, opcode, request);
   return body;
 }
 
-/** The answer without capabilities that could not be carried on; from now on this host's VSI counts. */
-function hide({ mailbox, family }: Parts, reply: Uint8Array): Uint8Array {
+/** The PF's answer as the guest gets it. */
+function show(parts: Parts, opcode: number, reply: Uint8Array): Uint8Array {
+  switch (opcode) {
+    case VIRTCHNL_OP.GET_VF_RESOURCES:
+      return showResources(parts, reply);
+    case VIRTCHNL_OP.GET_SUPPORTED_RXDIDS:
+      return buildSupportedRxdids(parseSupportedRxdids(reply) & formatBits(parts.family));
+    case VIRTCHNL_OP.GET_STATS:
+      return parts.mailbox.conversation.statistics.answered(reply);
+    default:
+      return reply;
+  }
+}
+
+/** Without capabilities that no guest is shown; from now on this host's VSI counts. */
+function showResources({ mailbox, context }: Parts, reply: Uint8Array): Uint8Array {
   const body = reply.slice();
   const { caps, vsiId } = parseResources(body);
-  viewOf(body).setUint32(RESOURCES_FIELD.CAPS, (caps & family.carriedCaps) >>> 0, true);
+  const shown = (caps & shownCaps(context.options.uncarried)) >>> 0;
+  viewOf(body).setUint32(RESOURCES_FIELD.CAPS, shown, true);
+  mailbox.conversation.hostCaps = caps;
   mailbox.setVsi(vsiId, vsiId);
   return body;
 }

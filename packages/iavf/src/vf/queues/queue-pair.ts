@@ -40,7 +40,7 @@ export class QueuePair {
     });
     this.rx = new RingRelay({
       ...shared,
-      codec: rxRingCodec(config.rx.bufferSize),
+      codec: rxRingCodec(config.rx.bufferSize, config.rx.rxdid),
       guest: { base: config.rx.base, count: config.rx.length },
       ring: { data: rings.rx.data, count: config.rx.length },
       doorbell: (tail) => parts.registers.write(rxTail(queue), tail),
