@@ -16,7 +16,9 @@ export * from "./config/types.ts";
 export * from "./device/dma.ts";
 export * from "./device/info.ts";
 export * from "./device/irqs.ts";
+export { coversArea } from "./device/mmap-areas.ts";
 export { checkRegionAccess } from "./device/region-access.ts";
+export { type Stretch, withoutRanges } from "./device/stretches.ts";
 export * from "./device/vfio-device.ts";
 export * from "./dirty/dirty-bitmap.ts";
 export type { DirtyRange } from "./dirty/dirty-range.ts";
@@ -52,6 +54,16 @@ export {
   requiredArcs,
 } from "./migration/next-state.ts";
 export * from "./migration/states.ts";
+export {
+  deviceStateOf,
+  V1_DATA_OFFSET,
+  V1_REGISTER,
+  V1_STATE,
+} from "./migration/v1/registers.ts";
+export {
+  type V1MigrationOptions,
+  withV1MigrationRegion,
+} from "./migration/v1/with-v1-migration-region.ts";
 export { checkFacets } from "./plugin/check-facets.ts";
 export * from "./plugin/define-sub-driver.ts";
 export { validateManifest } from "./plugin/manifest.ts";

@@ -1,19 +1,24 @@
 import { systemClock, type Clock } from "../clock.ts";
-import { PCI_IRQ, type DeviceIdentity } from "../device/info.ts";
+import { PCI_IRQ, type DeviceIdentity, type DeviceInfo } from "../device/info.ts";
 import type { VfioDevice } from "../device/vfio-device.ts";
+import { VfmigError } from "../errors/vfmig-error.ts";
 import { silentLogger, type Logger } from "../logger.ts";
 import { checkFacets } from "../plugin/check-facets.ts";
 import { parseOptions } from "../plugin/options.ts";
 import type { SubDriverContext } from "../sub-driver/context.ts";
 import type { SubDriverDefinition } from "../sub-driver/definition.ts";
 import type { SubDriver } from "../sub-driver/facets.ts";
+import { BaseCalls } from "./base-calls.ts";
 import { closeInOrder } from "./close-in-order.ts";
-import { Composition, type ComposedDevice } from "./composed-device.ts";
+import { Composition, type ComposedDevice, type ComposedParts } from "./composed-device.ts";
 import { GuestDma } from "./guest-dma.ts";
 import { Interrupts, type IrqEventFactory } from "./interrupts.ts";
-import { layOut } from "./layouts.ts";
+import { LayoutIrq } from "./layout-irq.ts";
+import { differWhileSaving, layOut } from "./layouts.ts";
 import { DEFAULT_COMPOSE_LIMITS, PluginGuard, type ComposeLimits } from "./plugin-guard.ts";
 import type { MemoryAllocator } from "./private-memory.ts";
+import { RegionLayouts } from "./region-layouts.ts";
+import { RegionRouter } from "./region-router.ts";
 import { createContext } from "./sub-driver-context.ts";
 
 export interface ComposeOptions<Options = unknown> {
@@ -51,12 +56,17 @@ export async function compose<Options>(
   const limits = { ...DEFAULT_COMPOSE_LIMITS, ...options.limits };
   const guard = new PluginGuard(definition.name, clock);
   const interrupts = new Interrupts(base, guard, logger, options.createIrqEvent);
-  const dma = new GuestDma(base, guard, logger, options.allocateMemory);
+  const calls = new BaseCalls(clock, limits.baseMs);
+  const dma = new GuestDma(base, guard, logger, calls, options.allocateMemory);
+  /** Set once the facets are known: a sub-driver cannot trap before. */
+  let regions: RegionLayouts | undefined;
   const parsed = options.options ?? parseOptions(definition, undefined);
   const { context, end } = createContext({
     base,
     dma,
     interrupts,
+    calls,
+    regions: lateRegions(() => regions, guard),
     logger,
     clock,
     // Absent only where the definition declares no options, so that there are none to read.
@@ -71,17 +81,17 @@ export async function compose<Options>(
     await dma.private.settled();
     checkFacets(definition, attached);
     checkIrqs(base, attached, guard);
-    const layouts = guard.call("its region facets", () =>
-      layOut(base.info, attached.regions ?? [], guard),
-    );
+    const identity = identify(base.info.identity, definition, integrity);
+    const laidOut = layOutDevice(base, attached, identity, guard, clock, limits);
+    regions = laidOut.layouts;
     const device = new Composition({
       base,
       definition,
       subDriver: attached,
-      identity: identify(base.info.identity, definition, integrity),
-      layouts,
+      ...laidOut,
       dma,
       interrupts,
+      calls,
       guard,
       limits,
       logger,
@@ -95,6 +105,54 @@ export async function compose<Options>(
     );
     throw error;
   }
+}
+
+/** What the composed device shows: its regions as they can be mapped, and its irq indexes. */
+function layOutDevice(
+  base: VfioDevice,
+  subDriver: SubDriver,
+  identity: DeviceIdentity,
+  guard: PluginGuard,
+  clock: Clock,
+  limits: ComposeLimits,
+): Pick<ComposedParts, "info" | "layouts" | "layoutIrq" | "routers"> {
+  const facets = subDriver.regions ?? [];
+  const layouts = guard.call("its region facets", () => layOut(base.info, facets, guard));
+  const changes = facets.some(({ adjustable }) => adjustable) || differWhileSaving(layouts);
+  const irqs = [...base.info.irqs, ...(subDriver.irqs?.irqs ?? [])];
+  const layoutIrq = changes ? new LayoutIrq(irqs) : undefined;
+  const info: DeviceInfo = {
+    ...base.info,
+    identity,
+    irqs: layoutIrq === undefined ? irqs : [...irqs, layoutIrq.info],
+  };
+  const routers = base.info.regions.map((region) => {
+    const facet = facets.find(({ index }) => index === region.index);
+    return facet && new RegionRouter(facet, region, base, guard);
+  });
+  const { unmapMs } = limits;
+  const parts = { info, layouts, routers, irq: layoutIrq, guard, clock, limitMs: unmapMs };
+  return { info, layouts: new RegionLayouts(parts), layoutIrq, routers };
+}
+
+/** The context's traps, which go to the layouts of a device that is composed only later. */
+function lateRegions(
+  layouts: () => RegionLayouts | undefined,
+  guard: PluginGuard,
+): SubDriverContext["regions"] {
+  const composed = (): RegionLayouts => {
+    const found = layouts();
+    if (found !== undefined) return found;
+    throw new VfmigError(
+      "ERR_VFMIG_TRAP_REQUEST",
+      `${guard.layer} cannot trap anything before its attach() has settled.`,
+      { layer: guard.layer, details: { errno: "EINVAL" } },
+    );
+  };
+  return {
+    trap: async (index, ranges, signal) => await composed().trap(index, ranges, signal),
+    untrap: (index, ranges) => composed().untrap(index, ranges),
+  };
 }
 
 async function attach<Options>(
@@ -157,9 +215,10 @@ function identify(
   definition: SubDriverDefinition,
   integrity: string | undefined,
 ): DeviceIdentity {
-  const { name, version } = definition;
+  const { name, version, standsFor } = definition;
   const privileges = definition.privileges.map(({ kind, what }) => `${kind}: ${what}`);
-  return { ...base, driver: { name, version, integrity, privileges } };
+  const driver = { name, version, integrity, privileges };
+  return { ...base, driver: standsFor === undefined ? driver : { ...driver, standsFor } };
 }
 
 /** The kernel's REQ interrupt tells the sub-driver first, and then the user. */

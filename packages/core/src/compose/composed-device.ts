@@ -2,9 +2,8 @@ import { closedError } from "../device/closed-error.ts";
 import type { DmaMapping, IovaRange } from "../device/dma.ts";
 import type { DeviceInfo, MmapArea } from "../device/info.ts";
 import type { IrqRequest } from "../device/irqs.ts";
-import { MappingTracker } from "../device/mapping-tracker.ts";
 import { checkRegionAccess } from "../device/region-access.ts";
-import type { VfioDevice } from "../device/vfio-device.ts";
+import type { MappingNote, VfioDevice } from "../device/vfio-device.ts";
 import type { DmaLoggingFacet } from "../dirty/dma-logging-facet.ts";
 import { VfmigError } from "../errors/vfmig-error.ts";
 import { checkIrqRequest } from "../irqs/check-irq-request.ts";
@@ -14,17 +13,18 @@ import { MigrationController, type ArcOutcome } from "../migration/migration-con
 import type { MigrationFacet } from "../migration/migration-facet.ts";
 import { isSaving } from "../migration/next-state.ts";
 import { SaveSession } from "../migration/save-session.ts";
-import type { MigrationState } from "../migration/states.ts";
 import type { SubDriverDefinition } from "../sub-driver/definition.ts";
 import type { MigrationOps, SubDriver } from "../sub-driver/facets.ts";
 import { closeInOrder } from "./close-in-order.ts";
+import type { BaseCalls } from "./base-calls.ts";
 import { createDescription, type DescriptionFacet } from "./description.ts";
 import { DmaLogging } from "./dma-logging.ts";
 import type { GuestDma } from "./guest-dma.ts";
 import type { Interrupts } from "./interrupts.ts";
-import type { Layouts } from "./layouts.ts";
+import type { LayoutIrq } from "./layout-irq.ts";
 import { baseError, messageOf, type ComposeLimits, type PluginGuard } from "./plugin-guard.ts";
-import { RegionRouter } from "./region-router.ts";
+import type { RegionLayouts } from "./region-layouts.ts";
+import type { RegionRouter } from "./region-router.ts";
 
 /** A base with a sub-driver on it; what the sub-driver does not take over is the base's. */
 export interface ComposedDevice extends VfioDevice {
@@ -33,7 +33,7 @@ export interface ComposedDevice extends VfioDevice {
   driverStatus(): Readonly<Record<string, unknown>>;
   /** Tells the sub-driver that the host wants the device back; `count` rises with urgency. */
   hostRequest(count: number): void;
-  noteMapping(index: number, area: MmapArea): Disposable;
+  noteMapping(index: number, area: MmapArea, holder?: string): MappingNote;
   /** Unmaps all guest memory, as for a user that is gone. */
   unmapAllDma(): Promise<void>;
 }
@@ -42,8 +42,12 @@ export interface ComposedParts {
   readonly base: VfioDevice;
   readonly definition: SubDriverDefinition;
   readonly subDriver: SubDriver;
-  readonly identity: DeviceInfo["identity"];
-  readonly layouts: Layouts;
+  /** What the composed device is, with its runtime layout. */
+  readonly info: DeviceInfo;
+  readonly layouts: RegionLayouts;
+  readonly layoutIrq: LayoutIrq | undefined;
+  readonly routers: readonly (RegionRouter | undefined)[];
+  readonly calls: BaseCalls;
   readonly dma: GuestDma;
   readonly interrupts: Interrupts;
   readonly guard: PluginGuard;
@@ -60,29 +64,22 @@ export class Composition implements ComposedDevice {
   readonly #parts: ComposedParts;
   readonly #base: VfioDevice;
   readonly #baseIrqs: number;
-  readonly #runtime: DeviceInfo;
-  readonly #saving: DeviceInfo;
+  /** Irq indexes, region sizes and rights, which no layout changes. */
+  readonly #info: DeviceInfo;
+  readonly #layouts: RegionLayouts;
   readonly #routers: readonly (RegionRouter | undefined)[];
   readonly #controller: MigrationController | undefined;
-  readonly #mappings = new MappingTracker();
-  /** True while a saving session is open or opening, and while writes are logged. */
-  #session = false;
-  #logging = false;
   #resets: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(parts: ComposedParts) {
-    const { base, subDriver, layouts, identity, guard, limits, definition } = parts;
+    const { base, subDriver, layouts, routers, info, guard, limits, definition } = parts;
     this.#parts = parts;
     this.#base = base;
     this.#baseIrqs = base.info.irqs.length;
-    const irqs = [...base.info.irqs, ...(subDriver.irqs?.irqs ?? [])];
-    this.#runtime = { ...base.info, identity, irqs, regions: layouts.runtime };
-    this.#saving = { ...base.info, identity, irqs, regions: layouts.saving };
-    this.#routers = base.info.regions.map((region) => {
-      const facet = subDriver.regions?.find(({ index }) => index === region.index);
-      return facet && new RegionRouter(facet, region, base, guard);
-    });
+    this.#info = info;
+    this.#layouts = layouts;
+    this.#routers = routers;
     const { pci } = base.info.identity;
     const { callMs } = limits;
     this.description = createDescription({ definition, subDriver, pci, guard, callMs });
@@ -92,12 +89,12 @@ export class Composition implements ComposedDevice {
   }
 
   get info(): DeviceInfo {
-    return this.#session || this.#logging ? this.#saving : this.#runtime;
+    return this.#layouts.info;
   }
 
   readRegion(index: number, offset: number, into: Uint8Array): void {
     if (this.#closing !== undefined) throw closedError();
-    checkRegionAccess(this.#runtime.regions, index, offset, into.length, "read");
+    checkRegionAccess(this.#info.regions, index, offset, into.length, "read");
     const router = this.#routers[index];
     if (router !== undefined) return router.read(offset, into);
     try {
@@ -109,7 +106,7 @@ export class Composition implements ComposedDevice {
 
   writeRegion(index: number, offset: number, from: Uint8Array): void {
     if (this.#closing !== undefined) throw closedError();
-    checkRegionAccess(this.#runtime.regions, index, offset, from.length, "write");
+    checkRegionAccess(this.#info.regions, index, offset, from.length, "write");
     const router = this.#routers[index];
     if (router !== undefined) return router.write(offset, from);
     try {
@@ -121,9 +118,10 @@ export class Composition implements ComposedDevice {
 
   setIrqs(request: IrqRequest): void {
     this.#assertOpen();
-    checkIrqRequest(this.#runtime.irqs, request);
+    checkIrqRequest(this.#info.irqs, request);
     if (request.index < this.#baseIrqs) return this.#parts.interrupts.set(request);
-    const { guard, subDriver } = this.#parts;
+    const { guard, subDriver, layoutIrq } = this.#parts;
+    if (request.index === layoutIrq?.info.index) return layoutIrq.set(request);
     guard.call(`setting interrupts of index ${request.index}`, () => subDriver.irqs?.set(request));
   }
 
@@ -142,11 +140,15 @@ export class Composition implements ComposedDevice {
     await this.#parts.dma.unmapAll();
   }
 
-  noteMapping(index: number, area: MmapArea): Disposable {
+  noteMapping(index: number, area: MmapArea, holder?: string): MappingNote {
     this.#assertOpen();
-    const noted = this.#mappings.note(this.info.regions, index, area);
-    const below = this.#base.noteMapping?.(index, area);
+    const noted = this.#layouts.note(index, area, holder);
+    const below = this.#base.noteMapping?.(index, area, holder);
     return {
+      release(part) {
+        noted.release(part);
+        below?.release?.(part);
+      },
       [Symbol.dispose]() {
         noted[Symbol.dispose]();
         below?.[Symbol.dispose]();
@@ -156,7 +158,7 @@ export class Composition implements ComposedDevice {
 
   async reset(): Promise<void> {
     this.#assertOpen();
-    if (!this.#runtime.resettable) {
+    if (!this.#info.resettable) {
       throw new VfmigError("ERR_VFMIG_DEVICE_RESET", "The base device cannot be reset.", {
         layer: "base",
         details: { errno: "EINVAL" },
@@ -187,7 +189,8 @@ export class Composition implements ComposedDevice {
   }
 
   #createController(ops: MigrationOps): MigrationController {
-    const { definition, guard, limits, logger, identity } = this.#parts;
+    const { definition, guard, limits, logger } = this.#parts;
+    const { identity } = this.#info;
     const { callMs } = limits;
     const format = definition.state;
     const declared = definition.capabilities.migration ?? [];
@@ -210,9 +213,11 @@ export class Composition implements ComposedDevice {
         const compare = this.description.compare.bind(this.description);
         return new LoadSession({ driver: name, format, ops, guard, callMs, compare });
       },
-      beforeWalk: (target) => this.#beforeWalk(target),
+      beforeWalk: (target) => {
+        if (isSaving(target)) this.#layouts.enter("session", `go to ${target}`);
+      },
       afterWalk: (state) => {
-        this.#session = isSaving(state);
+        if (!isSaving(state)) this.#layouts.leave("session");
       },
       arcStarts: () => {
         for (const router of this.#routers) router?.hold();
@@ -229,21 +234,9 @@ export class Composition implements ComposedDevice {
       guard,
       logger,
       callMs: limits.callMs,
-      beforeStart: () => {
-        this.#mappings.refuseConflicts(this.#saving.regions, "log the device's writes");
-        this.#logging = true;
-      },
-      afterStop: () => {
-        this.#logging = false;
-      },
+      beforeStart: () => this.#layouts.enter("logging", "log the device's writes"),
+      afterStop: () => this.#layouts.leave("logging"),
     });
-  }
-
-  /** From here on no area is handed out that the saving layout does not have. */
-  #beforeWalk(target: MigrationState): void {
-    if (!isSaving(target)) return;
-    this.#mappings.refuseConflicts(this.#saving.regions, `go to ${target}`);
-    this.#session = true;
   }
 
   #endArc(outcome: ArcOutcome): void {
@@ -255,7 +248,7 @@ export class Composition implements ComposedDevice {
   }
 
   async #resetDevice(): Promise<void> {
-    const { subDriver, guard, limits, interrupts } = this.#parts;
+    const { subDriver, guard, limits, interrupts, calls } = this.#parts;
     let failure: unknown;
     try {
       guard.call("reset.prepare()", () => subDriver.reset?.prepare());
@@ -264,7 +257,7 @@ export class Composition implements ComposedDevice {
       failure = error;
     }
     try {
-      await this.#base.reset();
+      await calls.within("a reset", this.#base.reset());
     } catch (error) {
       throw resetError(baseError("a reset", error));
     }
@@ -278,9 +271,10 @@ export class Composition implements ComposedDevice {
   }
 
   async #close(): Promise<void> {
-    const { base, dma, interrupts, guard, limits, subDriver, endContext } = this.#parts;
+    const { base, dma, interrupts, guard, limits, subDriver, endContext, calls } = this.#parts;
     const logging = this.dmaLogging;
     await closeInOrder([
+      ["layouts", () => this.#layouts.close()],
       ["session", () => this.#controller?.close()],
       ["logging", () => (logging instanceof DmaLogging ? logging.close() : undefined)],
       ["mappings", () => dma.unmapAll()],
@@ -288,7 +282,7 @@ export class Composition implements ComposedDevice {
       ["sub-driver", () => guard.settle("close()", limits.callMs, () => subDriver.close())],
       ["private memory", () => dma.private.close()],
       ["context", endContext],
-      ["base", () => base[Symbol.asyncDispose]()],
+      ["base", () => calls.within("its closing", base[Symbol.asyncDispose]())],
     ]);
   }
 

@@ -5,6 +5,7 @@ import type { Logger } from "../logger.ts";
 import { createGuestMemory } from "../memory/create-guest-memory.ts";
 import { DmaMap, refuseMapping, type DmaEntry } from "../memory/dma-map.ts";
 import type { GuestMemory } from "../memory/guest-memory.ts";
+import { isBaseTimeout, type BaseCalls } from "./base-calls.ts";
 import { baseError, type PluginGuard } from "./plugin-guard.ts";
 import { PrivateMemory, type MemoryAllocator } from "./private-memory.ts";
 
@@ -16,6 +17,7 @@ export class GuestDma {
   readonly #base: VfioDevice;
   readonly #guard: PluginGuard;
   readonly #logger: Logger;
+  readonly #calls: BaseCalls;
   /** Mappings that the base is still making. */
   readonly #pending = new Map<DmaEntry, Promise<void>>();
   readonly #onMap = new Set<(mapping: DmaMapping) => void>();
@@ -25,8 +27,10 @@ export class GuestDma {
     base: VfioDevice,
     guard: PluginGuard,
     logger: Logger,
+    calls: BaseCalls,
     allocateMemory?: MemoryAllocator,
   ) {
+    this.#calls = calls;
     this.#base = base;
     this.#guard = guard;
     this.#logger = logger;
@@ -39,7 +43,7 @@ export class GuestDma {
         { layer: guard.layer, iova },
       ),
     );
-    this.private = new PrivateMemory(base, this.#map, guard, logger, allocateMemory);
+    this.private = new PrivateMemory(base, this.#map, guard, logger, calls, allocateMemory);
   }
 
   onMap(callback: (mapping: DmaMapping) => void): () => void {
@@ -86,12 +90,13 @@ export class GuestDma {
     }
     // The range stays taken until the base has really let go of it.
     if (unmapped === undefined) return this.#map.remove(entry);
-    return unmapped.then(
+    const gone = unmapped.then(
       () => this.#map.remove(entry),
       (error: unknown) => {
         throw baseError("unmapping memory", error);
       },
     );
+    return this.#calls.within("unmapping memory", gone);
   }
 
   /** Unmaps whatever the guest has mapped; goes on after a failure, and throws the first. */
@@ -109,14 +114,27 @@ export class GuestDma {
 
   async #exposeLater(entry: DmaEntry, mapped: Promise<void>): Promise<void> {
     try {
-      await mapped;
+      await this.#calls.within("mapping memory for DMA", mapped);
     } catch (error) {
-      this.#map.remove(entry);
+      if (isBaseTimeout(error)) void this.#undoLate(entry, mapped);
+      else this.#map.remove(entry);
       throw baseError("mapping memory for DMA", error);
     } finally {
       this.#pending.delete(entry);
     }
     await this.#expose(entry);
+  }
+
+  /** A base that was given up may still map: the range stays taken until that is undone. */
+  async #undoLate(entry: DmaEntry, mapped: Promise<void>): Promise<void> {
+    const { iova, size } = entry.mapping;
+    try {
+      await mapped;
+      await this.#base.unmapDma({ iova, size });
+    } catch (error) {
+      this.#logger.debug("A mapping that came too late is gone.", { iova, error });
+    }
+    this.#map.remove(entry);
   }
 
   #expose(entry: DmaEntry): void | Promise<void> {

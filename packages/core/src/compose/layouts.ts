@@ -1,6 +1,6 @@
 import type { DeviceInfo, MmapArea, RegionInfo } from "../device/info.ts";
-import { areValidAreas, coversArea, withoutStretches } from "../device/mmap-areas.ts";
-import type { RegionFacet } from "../sub-driver/facets.ts";
+import { areValidAreas, coversArea, sameAreas, withoutStretches } from "../device/mmap-areas.ts";
+import type { RegionFacet, RegionRange } from "../sub-driver/facets.ts";
 import { DOORBELL_BYTES_MAX } from "./doorbells.ts";
 import type { PluginGuard } from "./plugin-guard.ts";
 import { areRanges } from "./trapped-ranges.ts";
@@ -28,16 +28,70 @@ export function layOut(
     }
     byIndex.set(facet.index, facet);
   }
-  const layOne = (region: RegionInfo, phase: "runtime" | "saving"): RegionInfo => {
+  const areasOf = (region: RegionInfo, phase: "runtime" | "saving"): readonly MmapArea[] => {
     const facet = byIndex.get(region.index);
-    if (facet === undefined || region.mmap === undefined) return region;
+    const all = region.mmap?.areas ?? [];
+    const base = phase === "runtime" ? all : (region.mmap?.saving ?? all);
     // Undeclared layouts are the base's, but a page with a trapped byte is never mapped past its trap.
-    const areas = facet.mmap?.[phase] ?? withoutStretches(region.mmap.areas, facet.trapped);
-    return { ...region, mmap: areas.length === 0 ? undefined : { ...region.mmap, areas } };
+    return facet === undefined
+      ? base
+      : (facet.mmap?.[phase] ?? withoutStretches(base, facet.trapped));
   };
+  return layoutsOf(
+    info.regions,
+    info.regions.map((region) => ({
+      runtime: areasOf(region, "runtime"),
+      saving: areasOf(region, "saving"),
+    })),
+  );
+}
+
+/** `layouts` without the pages that `traps` touch, by region. */
+export function narrow(
+  layouts: Layouts,
+  traps: ReadonlyMap<number, readonly RegionRange[]>,
+): Layouts {
+  const cut = (region: RegionInfo | undefined, index: number): readonly MmapArea[] =>
+    withoutStretches(region?.mmap?.areas ?? [], traps.get(index) ?? []);
+  return layoutsOf(
+    // A region that only one of the two layouts lets a user map has its file there.
+    layouts.runtime.map((region, i) => (region.mmap ? region : (layouts.saving[i] ?? region))),
+    layouts.runtime.map((region, i) => ({
+      runtime: cut(region, i),
+      saving: cut(layouts.saving[i], i),
+    })),
+  );
+}
+
+/** True where some region can be mapped otherwise while the device is saved. */
+export function differWhileSaving({ runtime, saving }: Layouts): boolean {
+  return runtime.some(({ mmap }, i) => !sameAreas(mmap?.areas ?? [], saving[i]?.mmap?.areas ?? []));
+}
+
+interface Phases {
+  readonly runtime: readonly MmapArea[];
+  readonly saving: readonly MmapArea[];
+}
+
+function layoutsOf(regions: readonly RegionInfo[], phases: readonly Phases[]): Layouts {
+  const runtime = regions.map((region, i) => {
+    const { runtime: areas = [], saving = [] } = phases[i] ?? {};
+    return withAreas(region, areas, sameAreas(areas, saving) ? undefined : saving);
+  });
+  const saving = regions.map((region, i) => withAreas(region, phases[i]?.saving ?? []));
+  return { runtime, saving };
+}
+
+function withAreas(
+  region: RegionInfo,
+  areas: readonly MmapArea[],
+  saving?: readonly MmapArea[],
+): RegionInfo {
+  const { mmap } = region;
+  if (mmap === undefined) return region;
   return {
-    runtime: info.regions.map((region) => layOne(region, "runtime")),
-    saving: info.regions.map((region) => layOne(region, "saving")),
+    ...region,
+    mmap: areas.length === 0 ? undefined : { fd: mmap.fd, fdOffset: mmap.fdOffset, areas, saving },
   };
 }
 
@@ -56,6 +110,9 @@ function checkFacet(info: DeviceInfo, facet: RegionFacet, guard: PluginGuard): v
       facet.trapped,
       `sorted, separate ranges inside ${region.size} bytes`,
     );
+  }
+  if (facet.adjustable !== undefined && typeof facet.adjustable !== "boolean") {
+    throw guard.nonsense(`${what}, adjustable`, facet.adjustable, "true or false");
   }
   checkDoorbells(facet, region.size, what, guard);
   for (const phase of ["runtime", "saving"] as const) {

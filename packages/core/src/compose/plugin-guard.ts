@@ -9,12 +9,18 @@ export interface ComposeLimits {
   readonly callMs: number;
   /** After an abort, for the running arc to come to rest before the device is reset. */
   readonly graceMs: number;
+  /** One call of the base that it does not answer at once: a mapping, an unmapping, a reset. */
+  readonly baseMs: number;
+  /** For users to let go of pages that the sub-driver wants to trap. */
+  readonly unmapMs: number;
 }
 
 export const DEFAULT_COMPOSE_LIMITS: ComposeLimits = {
   arcMs: 30_000,
   callMs: 10_000,
   graceMs: 1_000,
+  baseMs: 30_000,
+  unmapMs: 5_000,
 };
 
 /** Layers beneath a sub-driver: an error of theirs is not the sub-driver's. */

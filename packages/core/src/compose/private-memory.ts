@@ -11,6 +11,7 @@ import {
   type DmaEntry,
 } from "../memory/dma-map.ts";
 import type { DmaBuffer } from "../sub-driver/context.ts";
+import type { BaseCalls } from "./base-calls.ts";
 import { baseError, type PluginGuard } from "./plugin-guard.ts";
 
 /** Gives zeroed memory of `bytes` bytes that the base can map for its device. */
@@ -28,6 +29,7 @@ export class PrivateMemory {
   readonly #guest: DmaMap;
   readonly #guard: PluginGuard;
   readonly #logger: Logger;
+  readonly #calls: BaseCalls;
   readonly #allocate: MemoryAllocator;
   readonly #frees = new Map<DmaEntry, () => Promise<void>>();
   readonly #pending = new Set<Promise<void>>();
@@ -38,6 +40,7 @@ export class PrivateMemory {
     guest: DmaMap,
     guard: PluginGuard,
     logger: Logger,
+    calls: BaseCalls,
     allocate: MemoryAllocator = (bytes) => ({ bytes: new Uint8Array(bytes) }),
   ) {
     this.map = new DmaMap(base.info.iovaWindows);
@@ -45,6 +48,7 @@ export class PrivateMemory {
     this.#guest = guest;
     this.#guard = guard;
     this.#logger = logger;
+    this.#calls = calls;
     this.#allocate = allocate;
   }
 
@@ -122,16 +126,22 @@ export class PrivateMemory {
     this.#frees.set(entry, async () => {
       this.#frees.delete(entry);
       try {
-        await mapped?.catch(() => {});
-        await this.#base.unmapDma({ iova: entry.mapping.iova, size: entry.mapping.size });
-      } finally {
-        forget();
+        const { iova, size } = entry.mapping;
+        const unmap = async (): Promise<void> => {
+          await mapped?.catch(() => {});
+          await this.#base.unmapDma({ iova, size });
+        };
+        // The memory stays where the base has not answered: its device may still reach it.
+        const unmapped = unmap().finally(forget);
+        await this.#calls.within("unmapping private memory", unmapped);
+      } catch (error) {
+        throw baseError("unmapping private memory", error);
       }
     });
   }
 
   #watch(mapped: Promise<void>): void {
-    const watched = mapped.catch((error: unknown) => {
+    const watched = this.#calls.within("mapping private memory", mapped).catch((error: unknown) => {
       const named = baseError("mapping private memory", error);
       this.#logger.error(named.message, { code: named.code, layer: named.layer });
       throw named;

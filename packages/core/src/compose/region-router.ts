@@ -1,9 +1,10 @@
 import type { RegionInfo } from "../device/info.ts";
+import { withoutRanges } from "../device/stretches.ts";
 import type { VfioDevice } from "../device/vfio-device.ts";
 import type { RegionFacet, RegionRange } from "../sub-driver/facets.ts";
 import { Doorbells } from "./doorbells.ts";
 import { baseError, type PluginGuard } from "./plugin-guard.ts";
-import { TrappedRanges } from "./trapped-ranges.ts";
+import { areRanges, TrappedRanges } from "./trapped-ranges.ts";
 
 /**
  * Sends the accesses of one region to the sub-driver or to the base. Allocates nothing, but for an
@@ -17,6 +18,8 @@ export class RegionRouter {
   readonly #doorbells: Doorbells;
   #seen: readonly RegionRange[];
   #trapped: TrappedRanges;
+  /** Ranges that are trapped beside the facet's own. */
+  #added: readonly RegionRange[] = [];
   #holding = false;
 
   constructor(facet: RegionFacet, region: RegionInfo, base: VfioDevice, guard: PluginGuard) {
@@ -50,6 +53,20 @@ export class RegionRouter {
       const stop = Math.min(end, trapped.borderAfter(at));
       this.#writeOne(trapped, at, from.subarray(at - offset, stop - offset));
       at = stop;
+    }
+  }
+
+  /** Traps these ranges beside the facet's own, from the next access on, and no others. */
+  trapAlso(ranges: readonly RegionRange[]): void {
+    const trapped = this.#facetRanges();
+    const before = this.#added;
+    this.#added = ranges;
+    try {
+      this.#trapped = this.#parse(trapped);
+      this.#seen = trapped;
+    } catch (error) {
+      this.#added = before;
+      throw error;
     }
   }
 
@@ -131,26 +148,33 @@ export class RegionRouter {
 
   /** A facet may replace its array at run time; it is looked at again only then. */
   #ranges(): TrappedRanges {
-    let ranges: readonly RegionRange[];
-    try {
-      ranges = this.facet.trapped;
-    } catch (error) {
-      throw this.#guard.named(`the trapped ranges of region ${this.#region.index}`, error);
-    }
+    const ranges = this.#facetRanges();
     if (ranges === this.#seen) return this.#trapped;
     this.#trapped = this.#parse(ranges);
     this.#seen = ranges;
     return this.#trapped;
   }
 
+  #facetRanges(): readonly RegionRange[] {
+    try {
+      return this.facet.trapped;
+    } catch (error) {
+      throw this.#guard.named(`the trapped ranges of region ${this.#region.index}`, error);
+    }
+  }
+
   #parse(ranges: readonly RegionRange[]): TrappedRanges {
     const { index, size } = this.#region;
-    const trapped = TrappedRanges.parse(ranges, size);
-    if (trapped !== undefined) return trapped;
-    throw this.#guard.nonsense(
-      `the trapped ranges of region ${index}`,
-      ranges,
-      `sorted, separate ranges inside ${size} bytes`,
-    );
+    if (!areRanges(ranges, size)) {
+      throw this.#guard.nonsense(
+        `the trapped ranges of region ${index}`,
+        ranges,
+        `sorted, separate ranges inside ${size} bytes`,
+      );
+    }
+    // The facet's own borders stay: an access that straddles one is split there.
+    const more = withoutRanges(this.#added, ranges);
+    const all = more.length === 0 ? ranges : [...ranges, ...more];
+    return new TrappedRanges(all.toSorted((a, b) => a.offset - b.offset));
   }
 }

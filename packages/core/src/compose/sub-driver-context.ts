@@ -5,12 +5,15 @@ import type { Logger } from "../logger.ts";
 import type { BaseAccess, SubDriverContext } from "../sub-driver/context.ts";
 import type { GuestDma } from "./guest-dma.ts";
 import type { Interrupts } from "./interrupts.ts";
+import type { BaseCalls } from "./base-calls.ts";
 import { baseError } from "./plugin-guard.ts";
 
 export interface ContextParts<Options> {
   readonly base: VfioDevice;
   readonly dma: GuestDma;
   readonly interrupts: Interrupts;
+  readonly calls: BaseCalls;
+  readonly regions: SubDriverContext["regions"];
   readonly logger: Logger;
   readonly clock: Clock;
   readonly options: Options;
@@ -28,13 +31,23 @@ export function createContext<Options>(parts: ContextParts<Options>): {
     if (ended) throw closedError();
   };
   const context: SubDriverContext<Options> = {
-    base: createBaseAccess(parts.base, assertOpen),
+    base: createBaseAccess(parts.base, parts.calls, assertOpen),
     memory: dma.memory,
     dma: { allocate: (bytes) => dma.private.allocate(bytes) },
     interrupts: {
       intercept: (index, vector, onSignal) => {
         assertOpen();
         return interrupts.intercept(index, vector, onSignal);
+      },
+    },
+    regions: {
+      async trap(index, ranges, signal) {
+        assertOpen();
+        await parts.regions.trap(index, ranges, signal);
+      },
+      untrap(index, ranges) {
+        assertOpen();
+        parts.regions.untrap(index, ranges);
       },
     },
     onMap: (callback) => dma.onMap(callback),
@@ -51,7 +64,7 @@ export function createContext<Options>(parts: ContextParts<Options>): {
 }
 
 /** The base's accesses and reset, and nothing else of it; its errors say that they are the base's. */
-function createBaseAccess(base: VfioDevice, assertOpen: () => void): BaseAccess {
+function createBaseAccess(base: VfioDevice, calls: BaseCalls, assertOpen: () => void): BaseAccess {
   return {
     get info() {
       return base.info;
@@ -75,7 +88,7 @@ function createBaseAccess(base: VfioDevice, assertOpen: () => void): BaseAccess 
     async reset() {
       assertOpen();
       try {
-        await base.reset();
+        await calls.within("a reset", base.reset());
       } catch (error) {
         throw baseError("a reset", error);
       }

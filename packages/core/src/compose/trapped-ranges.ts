@@ -5,14 +5,10 @@ export class TrappedRanges {
   readonly #starts: Float64Array;
   readonly #ends: Float64Array;
 
-  private constructor(ranges: readonly RegionRange[]) {
+  /** @param ranges - as {@link areRanges} wants them */
+  constructor(ranges: readonly RegionRange[]) {
     this.#starts = Float64Array.from(ranges, ({ offset }) => offset);
     this.#ends = Float64Array.from(ranges, ({ offset, size }) => offset + size);
-  }
-
-  /** Undefined where the ranges are not sorted, overlap, or leave a region of `size` bytes. */
-  static parse(ranges: readonly RegionRange[], size: number): TrappedRanges | undefined {
-    return areRanges(ranges, size) ? new TrappedRanges(ranges) : undefined;
   }
 
   /** Number of the range that holds `offset`, or -1. */

@@ -9,10 +9,18 @@ export interface SharedMemory {
   /** Address of the first byte in this process (`vaddr` of `VFIO_IOMMU_MAP_DMA`). */
   readonly address?: bigint | undefined;
   /**
-   * Asked with an IOVA when the device reaches for this memory, until it answers true or is gone: so
-   * that whoever gave the memory can compare what the device finds there with what the guest has.
+   * Asked with an IOVA and a length in bytes when the device reaches for this memory, until it answers true
+   * or is gone: so that whoever gave the memory can compare what the device finds there with what the guest
+   * has.
    */
-  readonly onUse?: ((iova: number) => boolean) | undefined;
+  readonly onUse?:
+    | ((iova: number, length: number, access: "read" | "write") => boolean)
+    | undefined;
+  /**
+   * Views are of the very bytes that were asked for, so that `onUse` hears of each use and no byte is
+   * reached without it. Costs a view for each use: for recordings.
+   */
+  readonly exact?: boolean | undefined;
 }
 
 /** Memory of a guest that is reached by messages only. */

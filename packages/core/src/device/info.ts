@@ -12,6 +12,17 @@ export interface RegionMmap {
   readonly fdOffset: bigint;
   /** Sorted, without overlap, inside the region. */
   readonly areas: readonly MmapArea[];
+  /**
+   * The areas that remain mappable while the device is saved or its writes are logged, where these are
+   * fewer: whoever maps others has to let go of them first.
+   */
+  readonly saving?: readonly MmapArea[] | undefined;
+}
+
+/** What a region or an irq index beyond those of its bus is for (`VFIO_REGION_INFO_CAP_TYPE`). */
+export interface SpecificType {
+  readonly type: number;
+  readonly subtype: number;
 }
 
 /** One region (`struct vfio_region_info`). Size 0 means that the device has no such region. */
@@ -22,6 +33,8 @@ export interface RegionInfo {
   readonly read: boolean;
   readonly write: boolean;
   readonly mmap?: RegionMmap | undefined;
+  /** For a device-specific region: users find it by this, never by its index. */
+  readonly type?: SpecificType | undefined;
 }
 
 /** One irq index (`struct vfio_irq_info`). */
@@ -33,6 +46,8 @@ export interface IrqInfo {
   readonly maskable: boolean;
   readonly automasked: boolean;
   readonly noResize: boolean;
+  /** For a device-specific index: users find it by this, never by its number. */
+  readonly type?: SpecificType | undefined;
 }
 
 /** The PCI identity of a function, as config space gives it. */
@@ -60,6 +75,8 @@ export interface DriverIdentity {
   /** `sha512-...` over the files that npm would publish, where the host computed it. */
   readonly integrity?: string | undefined;
   readonly privileges: readonly string[];
+  /** Where a transparent driver runs in another's place: that one, of which nothing runs. */
+  readonly standsFor?: { readonly name: string; readonly version: string } | undefined;
 }
 
 /** IOVAs that a device can address; `last` is inclusive. */
@@ -97,3 +114,23 @@ export const PCI_REGION = {
 
 /** PCI irq indexes (`linux/vfio.h`). */
 export const PCI_IRQ = { INTX: 0, MSI: 1, MSIX: 2, ERR: 3, REQ: 4 } as const;
+
+/** Types of device-specific regions (`linux/vfio.h`). */
+export const REGION_TYPE = {
+  /** The migration region of protocol v1, which kernels before 5.18 had. */
+  MIGRATION: { type: 3, subtype: 1 },
+} as const;
+
+/**
+ * Types of device-specific irq indexes. The kernel has none: the type is the letters `vfmg`, so that it
+ * meets no number that a kernel may give out.
+ */
+export const IRQ_TYPE = {
+  /** The mmap layout of some region has changed: ask for the region information again. */
+  LAYOUT: { type: 0x7666_6d67, subtype: 1 },
+} as const;
+
+/** True where `given` is the type `wanted`. */
+export function hasType(given: SpecificType | undefined, wanted: SpecificType): boolean {
+  return given?.type === wanted.type && given.subtype === wanted.subtype;
+}

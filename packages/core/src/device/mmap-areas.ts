@@ -1,12 +1,8 @@
 import type { MmapArea } from "./info.ts";
+import { withoutRanges, type Stretch } from "./stretches.ts";
 
 /** Areas are whole pages of this size, in bytes. */
 export const MMAP_PAGE_SIZE = 4096;
-
-interface Stretch {
-  readonly offset: number;
-  readonly size: number;
-}
 
 /** True where `areas` are page aligned, sorted, apart, and inside a region of `regionSize` bytes. */
 export function areValidAreas(areas: readonly MmapArea[], regionSize: number): boolean {
@@ -32,25 +28,27 @@ export function coversArea(areas: readonly MmapArea[], area: MmapArea): boolean 
   return at >= end;
 }
 
+/** `stretches`, each grown to whole pages. */
+export function pagesOf(stretches: readonly Stretch[]): readonly Stretch[] {
+  return stretches.map(({ offset, size }) => {
+    const from = Math.floor(offset / MMAP_PAGE_SIZE) * MMAP_PAGE_SIZE;
+    const to = Math.ceil((offset + size) / MMAP_PAGE_SIZE) * MMAP_PAGE_SIZE;
+    return { offset: from, size: to - from };
+  });
+}
+
 /** `areas` without every page that one of `holes` touches. */
 export function withoutStretches(
   areas: readonly MmapArea[],
   holes: readonly Stretch[],
 ): readonly MmapArea[] {
-  let rest: readonly MmapArea[] = areas;
-  for (const hole of holes) {
-    const from = Math.floor(hole.offset / MMAP_PAGE_SIZE) * MMAP_PAGE_SIZE;
-    const to = Math.ceil((hole.offset + hole.size) / MMAP_PAGE_SIZE) * MMAP_PAGE_SIZE;
-    rest = rest.flatMap((area) => cut(area, from, to));
-  }
-  return rest;
+  return withoutRanges(areas, pagesOf(holes));
 }
 
-function cut(area: MmapArea, from: number, to: number): readonly MmapArea[] {
-  const end = area.offset + area.size;
-  if (to <= area.offset || from >= end) return [area];
-  const parts: MmapArea[] = [];
-  if (from > area.offset) parts.push({ offset: area.offset, size: from - area.offset });
-  if (to < end) parts.push({ offset: to, size: end - to });
-  return parts;
+/** True where both lists have the same areas. */
+export function sameAreas(a: readonly MmapArea[], b: readonly MmapArea[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ offset, size }, i) => offset === b[i]?.offset && size === b[i].size)
+  );
 }

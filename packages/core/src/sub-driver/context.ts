@@ -3,6 +3,7 @@ import type { DmaMapping, IovaRange } from "../device/dma.ts";
 import type { DeviceInfo } from "../device/info.ts";
 import type { Logger } from "../logger.ts";
 import type { GuestMemory } from "../memory/guest-memory.ts";
+import type { RegionRange } from "./facets.ts";
 
 /** Device-visible memory that the guest did not give; what is read back from it is hostile. */
 export interface DmaBuffer extends Disposable {
@@ -40,6 +41,23 @@ export interface SubDriverContext<Options = unknown> {
   readonly interrupts: {
     /** `onSignal` runs on each signal of that vector until release; it must not throw. */
     intercept(index: number, vector: number, onSignal: () => void): Interception;
+  };
+  /** Further trapped ranges of regions whose facet says `adjustable`; not before `attach` has settled. */
+  readonly regions: {
+    /**
+     * Traps `ranges` (sorted, separate, in bytes) beside what the facet traps. Accesses by message reach
+     * the facet when this call returns; those through mappings when it settles: users that map the pages
+     * are asked by an irq to fetch the layout again and to say that they have let go. Where it fails,
+     * nothing is trapped that was not before.
+     * @throws VfmigError `ERR_VFMIG_TRAP_REQUEST`, `ERR_VFMIG_MAPPING_CONFLICT` (a user that maps them
+     * does not listen to that irq), `ERR_VFMIG_TRAP_TIMEOUT`, the reason of `signal`
+     */
+    trap(index: number, ranges: readonly RegionRange[], signal?: AbortSignal): Promise<void>;
+    /**
+     * Ends what `trap` began, for whole or part of its ranges; the layout is wider when this returns.
+     * @throws VfmigError `ERR_VFMIG_TRAP_REQUEST` for ranges that `trap` did not trap
+     */
+    untrap(index: number, ranges: readonly RegionRange[]): void;
   };
   /** Calls back after a guest mapping was added; returns a function that ends it. */
   onMap(callback: (mapping: DmaMapping) => void): () => void;

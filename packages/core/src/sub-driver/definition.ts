@@ -56,6 +56,8 @@ export interface SubDriverDefinition<Options = unknown> {
   readonly state?: StateFormat;
   /** Validates the `options` of the configuration. Absent: no options are accepted. */
   readonly options?: z.ZodType<Options>;
+  /** Only of core's transparent sub-driver: whose place it takes. No manifest may say it. */
+  readonly standsFor?: { readonly name: string; readonly version: string };
   attach(context: SubDriverContext<Options>): SubDriver | Promise<SubDriver>;
   /** Why `target` cannot take what `source` uses; empty if it can. Pure: no device is needed. */
   compare?(source: DeviceDescription, target: DeviceDescription): readonly Incompatibility[];

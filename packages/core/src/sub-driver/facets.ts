@@ -25,6 +25,12 @@ export interface RegionFacet {
   write(offset: number, from: Uint8Array): void;
   /** What a user may map while running and while a saving session is open. Absent: as the base. */
   readonly mmap?: { readonly runtime: readonly MmapArea[]; readonly saving: readonly MmapArea[] };
+  /**
+   * True where the sub-driver traps and untraps further ranges while the device runs
+   * ({@link SubDriverContext.regions}). The device then has an irq index that asks users to fetch the
+   * layout again.
+   */
+  readonly adjustable?: boolean;
 }
 
 /** Device-specific irq indexes, after those of the base. One-way: device to user. */

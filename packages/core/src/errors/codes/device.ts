@@ -45,6 +45,18 @@ export const deviceCodes = {
     means: "A live mapping of a region lies where accesses must be seen while saving.",
     remedy: "Unmap the area that the message names, then ask again; nothing has changed.",
   },
+  ERR_VFMIG_TRAP_REQUEST: {
+    means: "A sub-driver asked to trap or untrap ranges that it may not, or not now.",
+    remedy: "Report the reason in the message to the sub-driver's maker; nothing has changed.",
+  },
+  ERR_VFMIG_TRAP_TIMEOUT: {
+    means: "A user of the device did not let go of pages that its sub-driver wants to trap.",
+    remedy: "The user must fetch the region information when its layout irq fires, and unmap.",
+  },
+  ERR_VFMIG_REGION_WAITS: {
+    means: "An access to a region that may have to wait came from a caller that cannot.",
+    remedy: "Use the region's asynchronous accesses, or reach it through a vfio-user server.",
+  },
   ERR_VFMIG_DMA_LOGGING_REQUEST: {
     means: "A request to the log of device writes has a bad page size, range or bitmap.",
     remedy: "Correct the argument that the message names.",
@@ -69,6 +81,10 @@ export const deviceCodes = {
   ERR_VFMIG_BASE_FAILED: {
     means: "The base device beneath the sub-driver failed.",
     remedy: "See the cause; the same call on the base alone should fail as well.",
+  },
+  ERR_VFMIG_BASE_TIMEOUT: {
+    means: "The base device did not answer a call within its limit.",
+    remedy: "Look why the base is stuck (its log, the kernel's); reset or close the device.",
   },
   ERR_VFMIG_DEVICE_RESET: {
     means: "The device could not be reset.",

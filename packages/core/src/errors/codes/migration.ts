@@ -36,4 +36,8 @@ export const migrationCodes = {
     means: "This device cannot take the state of the source.",
     remedy: "Choose a target that offers what the message lists, or change what the guest uses.",
   },
+  ERR_VFMIG_MIGRATION_REGION: {
+    means: "An access to the migration region of protocol v1 has a wrong width, order or value.",
+    remedy: "Follow the order of accesses of protocol v1; read device_state to see where the device is.",
+  },
 } as const;
