@@ -19,6 +19,7 @@ class FakeMachine implements Machine {
   readonly log: string[] = [];
   readonly dirty = new Set<number>();
   failsIn: MigrationState | undefined;
+  preCopy = false;
   state: MigrationState = "running";
   received = 0;
   #stream = 0;
@@ -43,12 +44,13 @@ class FakeMachine implements Machine {
 
   #migration(): MigrationFacet {
     return {
+      capabilities: { p2p: false, preCopy: this.preCopy },
       state: this.state,
       setState: async (target: MigrationState) => {
         if (target === this.failsIn) throw new Error(`no ${target}`);
         this.log.push(target);
         this.state = target;
-        this.#stream = target === "stop-copy" ? 100_000 : 0;
+        this.#stream = target === "stop-copy" ? 100_000 : target === "pre-copy" ? 70_000 : 0;
       },
       readData: async (into: Uint8Array) => {
         const length = Math.min(into.length, this.#stream);
@@ -134,6 +136,23 @@ describe("moving a guest", () => {
     expect(guest.running).toBe(true);
     expect(source.log).toEqual(["stop", "stop-copy", "log stopped", "reset"]);
     expect(target.log).toEqual(["resuming", "command", "running"]);
+  });
+
+  it("carries what it can of the state before the guest stands still", async () => {
+    const { source, target, guest, run } = scene();
+    source.preCopy = true;
+    guest.onPause = () => guest.written.push(target.received === 70_000 ? 1 : 0);
+    expect(await run()).toMatchObject({ stateBytes: 170_000 });
+    expect(target.received).toBe(170_000);
+    expect(source.log).toEqual(["pre-copy", "stop-copy", "stop-copy", "log stopped", "reset"]);
+  });
+
+  it("lets the guest go on where it was if the source fails before it stops", async () => {
+    const { source, guest, run } = scene();
+    source.preCopy = true;
+    source.failsIn = "pre-copy";
+    await expect(run()).rejects.toThrow("no pre-copy");
+    expect([guest.running, source.state]).toEqual([true, "running"]);
   });
 
   it.each(["stop", "stop-copy"] as const)(

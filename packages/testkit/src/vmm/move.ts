@@ -55,8 +55,8 @@ export interface MoveOutcome {
 }
 
 /**
- * Moves a guest's device from `source` to `target`: memory first while everything runs, then stop,
- * what is left of the memory, the device's state, and run. If a step fails, the guest goes on where it was.
+ * Moves a guest's device from `source` to `target`: memory first while everything runs, and of the device's
+ * state what can go before the stop; then stop, what is left of both, and run. If a step fails, the guest goes on where it was.
  * @throws VfmigError what the failing step threw
  */
 export async function moveGuest(options: MoveOptions): Promise<MoveOutcome> {
@@ -67,7 +67,8 @@ export async function moveGuest(options: MoveOptions): Promise<MoveOutcome> {
   let outcome: MoveOutcome;
   try {
     await to.migration.setState("resuming");
-    outcome = await stopCarryRun(options, from, to);
+    const early = await carryAhead(options, from, to);
+    outcome = await stopCarryRun(options, from, to, early);
   } catch (error) {
     await goOn(options, from);
     throw error;
@@ -96,11 +97,24 @@ async function copyMemoryAhead(options: MoveOptions, logging: DmaLoggingFacet): 
   copyPages(bitmap, source.ram, target.ram);
 }
 
-async function stopCarryRun(options: MoveOptions, from: Facets, to: Facets): Promise<MoveOutcome> {
+/** What of the state goes while the source runs; returns how many bytes. */
+async function carryAhead(options: MoveOptions, from: Facets, to: Facets): Promise<number> {
+  if (!from.migration.capabilities.preCopy) return 0;
+  await from.migration.setState("pre-copy");
+  return await carryState(from.migration, to.migration, options.onState);
+}
+
+async function stopCarryRun(
+  options: MoveOptions,
+  from: Facets,
+  to: Facets,
+  early: number,
+): Promise<MoveOutcome> {
   const { source, target, guest, clock, slot, ramIova } = options;
   const stopRequested = clock.now();
   guest.pause();
-  await from.migration.setState("stop");
+  // From PRE_COPY no way leads through STOP that keeps the session.
+  await from.migration.setState(early > 0 ? "stop-copy" : "stop");
   const stopped = clock.now();
 
   const bitmap = new Uint8Array(source.ram.length / PAGE / 8);
@@ -111,7 +125,7 @@ async function stopCarryRun(options: MoveOptions, from: Facets, to: Facets): Pro
   const copied = clock.now();
 
   await from.migration.setState("stop-copy");
-  const stateBytes = await carryState(from.migration, to.migration, options.onState);
+  const stateBytes = early + (await carryState(from.migration, to.migration, options.onState));
   const carried = clock.now();
 
   slot.prepare(target.device);
