@@ -6,6 +6,7 @@ import { iavfCodes } from "./codes/iavf.ts";
 import { linuxCodes } from "./codes/linux.ts";
 import { migrationCodes } from "./codes/migration.ts";
 import { pluginCodes } from "./codes/plugin.ts";
+import { recordCodes } from "./codes/record.ts";
 import { shadowQueueCodes } from "./codes/shadow-queue.ts";
 import { stateCodes } from "./codes/state.ts";
 import { testkitCodes } from "./codes/testkit.ts";
@@ -28,6 +29,7 @@ type AllCodes = typeof cliCodes &
   typeof linuxCodes &
   typeof migrationCodes &
   typeof pluginCodes &
+  typeof recordCodes &
   typeof shadowQueueCodes &
   typeof stateCodes &
   typeof testkitCodes &
@@ -44,6 +46,7 @@ export const ERROR_CODES: AllCodes = {
   ...linuxCodes,
   ...migrationCodes,
   ...pluginCodes,
+  ...recordCodes,
   ...shadowQueueCodes,
   ...stateCodes,
   ...testkitCodes,

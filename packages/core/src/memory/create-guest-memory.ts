@@ -28,12 +28,12 @@ class MappedGuestMemory implements GuestMemory {
 
   find(iova: number, length: number, access: Access): MemorySpan | undefined {
     if (!isRange(iova, length)) return undefined;
-    const entry = this.#entryAt(iova);
+    const entry = this.#entryAt(iova, length, access);
     if (entry === undefined || iova + length > entry.end || !allows(entry, access)) {
       if (entry?.span === undefined) this.#tell(entry, iova);
       return undefined;
     }
-    return entry.span;
+    return entry.mapping.memory?.exact === true ? exactly(entry, iova, length) : entry.span;
   }
 
   read(iova: number, into: Uint8Array): void {
@@ -56,13 +56,16 @@ class MappedGuestMemory implements GuestMemory {
     this.#onUnreachable(iova);
   }
 
-  #entryAt(iova: number): DmaEntry | undefined {
+  #entryAt(iova: number, length: number, access: Access): DmaEntry | undefined {
     const last = this.#last;
     if (last !== undefined && last.usable && iova >= last.start && iova < last.end) return last;
     const entry = this.#map.entries[this.#map.firstEndingAfter(iova)];
     if (entry === undefined || !entry.usable || iova < entry.start) return undefined;
     // An entry that is still watched is not remembered, so that its next use comes here again.
-    if (entry.mapping.memory?.onUse?.(iova) !== false) this.#last = entry;
+    const { memory } = entry.mapping;
+    if (memory?.onUse?.(iova, Math.min(length, entry.end - iova), access) !== false) {
+      this.#last = entry;
+    }
     return entry;
   }
 
@@ -71,14 +74,14 @@ class MappedGuestMemory implements GuestMemory {
     if (!isRange(iova, bytes.length)) throw this.#refuse(iova, bytes.length, access);
     const end = iova + bytes.length;
     for (let at = iova; at < end;) {
-      const entry = this.#entryAt(at);
+      const entry = this.#entryAt(at, end - at, access);
       if (entry === undefined || !allows(entry, access)) {
         throw this.#refuse(iova, bytes.length, access);
       }
       at = entry.end;
     }
     for (let at = iova; at < end;) {
-      const entry = this.#entryAt(at);
+      const entry = this.#entryAt(at, end - at, access);
       const span = entry?.span;
       if (entry === undefined || span === undefined) throw this.#refuse(at, end - at, access);
       const stop = Math.min(end, entry.end);
@@ -126,6 +129,14 @@ export function createGuestMemory(
   onUnreachable?: (iova: number) => void,
 ): GuestMemory {
   return new MappedGuestMemory(map, onUnreachable);
+}
+
+/** A view of one stretch, for whoever is told of each use. */
+function exactly({ span }: DmaEntry, iova: number, length: number): MemorySpan | undefined {
+  if (span === undefined) return undefined;
+  const bytes = span.bytes.subarray(iova - span.base, iova - span.base + length);
+  const data = new DataView(bytes.buffer, bytes.byteOffset, length);
+  return { base: iova, size: length, bytes, data };
 }
 
 function isRange(iova: number, length: number): boolean {

@@ -28,6 +28,7 @@ const identity = z.strictObject({
       version: text,
       integrity: text.optional(),
       privileges: z.array(text).max(256),
+      standsFor: nameAndVersion.optional(),
     })
     .optional(),
   pci: z

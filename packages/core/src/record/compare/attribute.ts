@@ -1,0 +1,150 @@
+import type { DriverMode } from "../driver-mode.ts";
+import type { Recording } from "../recording.ts";
+import { compareRecordings, type Comparison } from "./compare.ts";
+import type { Difference } from "./difference.ts";
+
+/** Runs of one recording: itself, and its replays with ever more layers. */
+export interface AttributionRuns {
+  readonly recorded?: Recording | undefined;
+  /** Two replays tell what the base itself leaves open. */
+  readonly base: readonly Recording[];
+  readonly transparent?: Recording | undefined;
+  readonly active?: Recording | undefined;
+}
+
+export type BlamedLayer = "base" | "core" | `plugin:${string}`;
+
+/** What a run shows at the place of a difference. */
+export interface Shown {
+  readonly run: DriverMode | "recorded";
+  readonly shows: string;
+}
+
+export interface Attribution {
+  /** Undefined where all runs show the same. */
+  readonly layer: BlamedLayer | undefined;
+  readonly difference: Difference | undefined;
+  readonly shown: readonly Shown[];
+  /** How many differences of any pair there are in all. */
+  readonly differences: number;
+  /** Steps that were compared in all pairs. */
+  readonly steps: number;
+  readonly horizon: number | undefined;
+  /** Places where the base does not agree with itself, left out. */
+  readonly unsteady: readonly string[];
+}
+
+/**
+ * Lays a difference at one layer's door. Where the device does not show any more what was recorded, the
+ * first such place counts; else the first place where the replays part. The layer that made what is seen
+ * there is the lowest one with which it is seen: the plugin where the transparent device shows something
+ * else, core where the base alone does, and otherwise the base.
+ * @throws VfmigError `ERR_VFMIG_RECORDING_MISMATCH`
+ */
+export function attribute(runs: AttributionRuns): Attribution {
+  const [base, again] = runs.base;
+  const unsteady = base && again ? compareRecordings(base, again).differences : [];
+  const noise = new Set(unsteady.map(({ key }) => steadyKey(key)));
+  const compare = (a: Recording | undefined, b: Recording | undefined): Comparison | undefined =>
+    a && b && without(compareRecordings(a, b), noise);
+  const core = compare(base, runs.transparent);
+  const plugin = compare(runs.transparent, runs.active);
+  const top = topOf(runs);
+  const changed = compare(runs.recorded, top);
+  const pairs = [core, plugin, changed].filter((pair) => pair !== undefined);
+  const parts = { core, plugin, pluginLayer: pluginLayer(runs) };
+  const verdict = changedSince(changed, parts) ?? parted(parts);
+  const horizons = pairs.flatMap(({ horizon }) => (horizon === undefined ? [] : [horizon]));
+  return {
+    layer: verdict?.layer,
+    difference: verdict?.difference,
+    shown:
+      verdict === undefined ? [] : shownAt(verdict.difference, { core, plugin, changed }, runs),
+    differences: pairs.reduce((sum, pair) => sum + pair.differences.length, 0),
+    steps: Math.min(...pairs.map(({ steps }) => steps)),
+    horizon: horizons.length === 0 ? undefined : Math.min(...horizons),
+    unsteady: [...noise],
+  };
+}
+
+interface Parts {
+  readonly core: Comparison | undefined;
+  readonly plugin: Comparison | undefined;
+  readonly pluginLayer: `plugin:${string}`;
+}
+
+interface Verdict {
+  readonly layer: BlamedLayer;
+  readonly difference: Difference;
+}
+
+/** The replay that ran as the recorded device did. */
+function topOf(runs: AttributionRuns): Recording | undefined {
+  const [base] = runs.base;
+  const mode = runs.recorded?.mode;
+  return mode === "base" ? base : mode === "transparent" ? runs.transparent : runs.active;
+}
+
+function changedSince(changed: Comparison | undefined, parts: Parts): Verdict | undefined {
+  const difference = changed?.differences[0];
+  if (difference === undefined) return undefined;
+  if (has(parts.plugin, difference)) return { layer: parts.pluginLayer, difference };
+  return { layer: has(parts.core, difference) ? "core" : "base", difference };
+}
+
+function parted({ core, plugin, pluginLayer: layer }: Parts): Verdict | undefined {
+  const cores = core?.differences[0];
+  const plugins = plugin?.differences[0];
+  if (cores !== undefined && (plugins === undefined || cores.op <= plugins.op)) {
+    return { layer: "core", difference: cores };
+  }
+  return plugins && { layer, difference: plugins };
+}
+
+function has(comparison: Comparison | undefined, { key }: Difference): boolean {
+  return comparison?.differences.some((other) => other.key === key) ?? false;
+}
+
+function without(comparison: Comparison, noise: ReadonlySet<string>): Comparison {
+  if (noise.size === 0) return comparison;
+  const differences = comparison.differences.filter(({ key }) => !noise.has(steadyKey(key)));
+  return { ...comparison, differences };
+}
+
+/** A place that is unsteady at one step is so at each. */
+function steadyKey(key: string): string {
+  return key.replace(/ @\d+$/, "");
+}
+
+function pluginLayer({ active, transparent }: AttributionRuns): `plugin:${string}` {
+  const stands = transparent?.identity.driver?.standsFor?.name;
+  return `plugin:${active?.identity.driver?.name ?? stands ?? "unknown"}`;
+}
+
+interface Pairs {
+  readonly core: Comparison | undefined;
+  readonly plugin: Comparison | undefined;
+  readonly changed: Comparison | undefined;
+}
+
+/** What each run shows there, as far as the pairs tell: where a pair has no difference both show the same. */
+function shownAt({ key }: Difference, pairs: Pairs, runs: AttributionRuns): readonly Shown[] {
+  const at = (pair: Comparison | undefined): Difference | undefined =>
+    pair?.differences.find((other) => other.key === key);
+  const core = at(pairs.core);
+  const plugin = at(pairs.plugin);
+  const changed = at(pairs.changed);
+  const active = plugin?.right ?? changed?.right ?? core?.right;
+  const transparent = plugin?.left ?? core?.right ?? active;
+  const base = core?.left ?? transparent;
+  const recorded = changed?.left ?? (runs.recorded?.mode === "base" ? base : active);
+  const list: readonly [Shown["run"], Recording | undefined, string | undefined][] = [
+    ["recorded", runs.recorded, recorded],
+    ["base", runs.base[0], base],
+    ["transparent", runs.transparent, transparent],
+    ["active", runs.active, active],
+  ];
+  return list.flatMap(([run, there, shows]) =>
+    there === undefined || shows === undefined ? [] : [{ run, shows }],
+  );
+}

@@ -1,0 +1,88 @@
+import type { RecordedEvent, RecordedSignal } from "../events.ts";
+import type { Difference } from "./difference.ts";
+
+type Signal = RecordedSignal<"signal" | "missed">;
+
+/**
+ * Differences of interrupts. How many come is the device's affair, since they may be throttled and merged;
+ * that they come is not. So a vector that never fires on one side only counts, and one that was waited for
+ * in vain while the device had written something that no interrupt has told of.
+ */
+export function compareInterrupts(
+  left: readonly RecordedEvent[],
+  right: readonly RecordedEvent[],
+  horizon: number,
+): readonly Difference[] {
+  const a = signalsOf(left, horizon);
+  const b = signalsOf(right, horizon);
+  return [...oneSided(a, b, false), ...oneSided(b, a, true)];
+}
+
+interface Signals {
+  /** First signal of each vector. */
+  readonly first: ReadonlyMap<string, Signal>;
+  /** Vectors that were waited for in vain, by vector and step. */
+  readonly missed: ReadonlyMap<string, Signal>;
+  /** Of these, those after which the guest does not know what the device wrote. */
+  readonly untold: ReadonlyMap<string, Signal>;
+}
+
+function signalsOf(events: readonly RecordedEvent[], horizon: number): Signals {
+  const first = new Map<string, Signal>();
+  const missed = new Map<string, Signal>();
+  const untold = new Map<string, Signal>();
+  let written = false;
+  for (const event of events) {
+    if (event.op >= horizon) break;
+    if (event.kind === "device-memory") written = true;
+    if (event.kind === "signal") {
+      written = false;
+      if (!first.has(vectorOf(event))) first.set(vectorOf(event), event);
+    }
+    if (event.kind === "missed") {
+      const key = `${vectorOf(event)} @${event.op}`;
+      missed.set(key, event);
+      if (written) untold.set(key, event);
+      written = false;
+    }
+  }
+  return { first, missed, untold };
+}
+
+function oneSided(present: Signals, absent: Signals, swapped: boolean): Difference[] {
+  const found: Difference[] = [];
+  for (const [vector, { op }] of present.first) {
+    if (absent.first.has(vector)) continue;
+    found.push(difference(op, vector, vector, "raised", "never raised", swapped));
+  }
+  for (const [key, event] of absent.untold) {
+    const vector = vectorOf(event);
+    if (present.missed.has(key) || !absent.first.has(vector)) continue;
+    const what = "not raised, though the device has written";
+    found.push(difference(event.op, key, vector, "raised", what, swapped));
+  }
+  return found;
+}
+
+function difference(
+  op: number,
+  key: string,
+  vector: string,
+  present: string,
+  absent: string,
+  swapped: boolean,
+): Difference {
+  const [left, right] = swapped ? [absent, present] : [present, absent];
+  return {
+    op,
+    kind: "interrupt",
+    key: `interrupt ${key}`,
+    place: `interrupt ${vector}`,
+    left,
+    right,
+  };
+}
+
+function vectorOf({ index, vector }: Signal): string {
+  return `index ${index}, vector ${vector}`;
+}

@@ -1,0 +1,156 @@
+import { DMA_PAGE_SIZE as PAGE } from "../../memory/dma-map.ts";
+import type { RecordedEvent, RecordedMemory } from "../events.ts";
+import { bytesText, type Difference } from "./difference.ts";
+
+/** What the device left in one byte until the guest wrote it anew. */
+interface Left {
+  readonly before: number;
+  value: number;
+  op: number;
+}
+
+/**
+ * Differences of what the device wrote into guest memory, byte for byte: what counts is what it left there
+ * until the guest wrote that byte anew, not in how many pieces or when it came.
+ */
+export function compareMemory(
+  left: readonly RecordedEvent[],
+  right: readonly RecordedEvent[],
+  horizon: number,
+): readonly Difference[] {
+  const a = byPage(left, horizon);
+  const b = byPage(right, horizon);
+  const lastStep = Math.min(lastOf(left), lastOf(right), horizon);
+  const found: Difference[] = [];
+  for (const page of new Set([...a.keys(), ...b.keys()])) {
+    const run = new RunOfBytes(found);
+    const lefts = historyOf(a.get(page) ?? [], page);
+    const rights = historyOf(b.get(page) ?? [], page);
+    for (let at = 0; at < PAGE; at++) {
+      const first = firstUnequal(lefts[at] ?? [], rights[at] ?? []);
+      // What one side still wrote after the last step the other may have had no time for.
+      const late = first?.one === true && first.op >= lastStep;
+      if (first !== undefined && !late) run.add(page + at, first);
+    }
+    run.end();
+  }
+  return found;
+}
+
+function lastOf(events: readonly RecordedEvent[]): number {
+  return events.at(-1)?.op ?? 0;
+}
+
+function byPage(
+  events: readonly RecordedEvent[],
+  horizon: number,
+): ReadonlyMap<number, readonly RecordedMemory[]> {
+  const pages = new Map<number, RecordedMemory[]>();
+  for (const event of events) {
+    if (event.op >= horizon) break;
+    if (!("iova" in event)) continue;
+    const end = event.iova + event.data.length;
+    for (let page = event.iova - (event.iova % PAGE); page < end; page += PAGE) {
+      const known = pages.get(page);
+      if (known === undefined) pages.set(page, [event]);
+      else known.push(event);
+    }
+  }
+  return pages;
+}
+
+/** For each byte of a page, what the device left there, one after the other. */
+function historyOf(
+  events: readonly RecordedMemory[],
+  page: number,
+): readonly (Left[] | undefined)[] {
+  const now = new Uint8Array(PAGE);
+  const open: boolean[] = [];
+  const history: (Left[] | undefined)[] = [];
+  for (const { kind, op, iova, data } of events) {
+    const from = Math.max(iova, page);
+    const to = Math.min(iova + data.length, page + PAGE);
+    for (let address = from; address < to; address++) {
+      const at = address - page;
+      const value = data[address - iova] ?? 0;
+      const before = now[at] ?? 0;
+      now[at] = value;
+      if (kind !== "device-memory") {
+        open[at] = false;
+        continue;
+      }
+      if (value === before) continue;
+      const known = (history[at] ??= []);
+      const last = open[at] === true ? known.at(-1) : undefined;
+      if (last === undefined) known.push({ before, value, op });
+      else Object.assign(last, { value, op });
+      open[at] = true;
+    }
+  }
+  return history.map((list) => list?.filter(({ before, value }) => before !== value));
+}
+
+interface Unequal {
+  readonly op: number;
+  readonly left: number | undefined;
+  readonly right: number | undefined;
+  /** Only one side wrote. */
+  readonly one: boolean;
+}
+
+function firstUnequal(a: readonly Left[], b: readonly Left[]): Unequal | undefined {
+  for (let i = 0; i < Math.max(a.length, b.length); i++) {
+    const [left, right] = [a[i], b[i]];
+    if (left?.value === right?.value) continue;
+    const op = Math.min(left?.op ?? Number.MAX_VALUE, right?.op ?? Number.MAX_VALUE);
+    const one = left === undefined || right === undefined;
+    return { op, left: left?.value, right: right?.value, one };
+  }
+  return undefined;
+}
+
+/** Makes one difference of bytes that follow one another. */
+class RunOfBytes {
+  readonly #found: Difference[];
+  #start = 0;
+  #end = -1;
+  #op = 0;
+  #left: (number | undefined)[] = [];
+  #right: (number | undefined)[] = [];
+
+  constructor(found: Difference[]) {
+    this.#found = found;
+  }
+
+  add(iova: number, { op, left, right }: Unequal): void {
+    if (iova !== this.#end || op !== this.#op) {
+      this.end();
+      this.#start = iova;
+      this.#op = op;
+    }
+    this.#left.push(left);
+    this.#right.push(right);
+    this.#end = iova + 1;
+  }
+
+  end(): void {
+    if (this.#left.length === 0) return;
+    const iova = this.#start;
+    const length = this.#left.length;
+    this.#found.push({
+      op: this.#op,
+      kind: "memory",
+      key: `memory 0x${iova.toString(16)}`,
+      place: `guest memory at 0x${iova.toString(16)}, ${length} ${length === 1 ? "byte" : "bytes"}`,
+      left: text(this.#left),
+      right: text(this.#right),
+    });
+    this.#left = [];
+    this.#right = [];
+  }
+}
+
+function text(values: readonly (number | undefined)[]): string {
+  if (values.every((value) => value === undefined)) return "not written";
+  return bytesText(Uint8Array.from(values, (value) => value ?? 0));
+}

@@ -1,0 +1,237 @@
+import type { Clock } from "../../clock.ts";
+import type { IrqEventFactory } from "../../compose/interrupts.ts";
+import type { SharedMemory } from "../../device/dma.ts";
+import type { VfioDevice } from "../../device/vfio-device.ts";
+import { VfmigError } from "../../errors/vfmig-error.ts";
+import type { Logger } from "../../logger.ts";
+import type { DriverMode } from "../driver-mode.ts";
+import { unpackEvents } from "../event-codec.ts";
+import type { RecordedEvent } from "../events.ts";
+import type { RecordingLimits } from "../limits.ts";
+import { recordDevice, type RecordedDevice } from "../recorder.ts";
+import { recordingHeader, type Recording } from "../recording.ts";
+import { replayCall, unoffered } from "./calls.ts";
+import { ReplayMemory } from "./guest-side.ts";
+import { planReplay, type ReplayPlan } from "./plan.ts";
+import { DEFAULT_REPLAY_LIMITS, Waits, type ReplayLimits } from "./waits.ts";
+
+export interface ReplayOptions {
+  readonly recording: Recording;
+  /** How the fresh device runs, for its header. */
+  readonly mode: DriverMode;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Zeroed memory for a mapping of so many bytes; default: plain memory, which a model can reach. */
+  readonly allocate?: (bytes: number) => SharedMemory;
+  readonly createIrqEvent?: IrqEventFactory;
+  readonly limits?: Partial<ReplayLimits>;
+  readonly recordingLimits?: Partial<RecordingLimits>;
+  readonly progress?: (fraction: number) => void;
+}
+
+/**
+ * Does again to `device`, which is fresh, what the guest's side did in a recording, and records what it
+ * sees this time. Memory is restored step by step; recorded interrupts are waited for, and so are reads
+ * that answered otherwise for a while, each in bounds. The caller closes the device.
+ *
+ * Frames from a wire are no part of a recording: the same wire has to bring them again.
+ * @throws VfmigError `ERR_VFMIG_REPLAY` for a device that lacks a recorded region
+ */
+export async function replayRecording(
+  device: VfioDevice,
+  options: ReplayOptions,
+): Promise<Recording> {
+  const { recording, mode, clock, logger } = options;
+  checkRegions(device, recording);
+  const events: RecordedEvent[] = [];
+  const recorded = recordDevice(device, {
+    sink: (batch) => unpackEvents(batch, events),
+    clock,
+    logger,
+    ...(options.recordingLimits === undefined ? {} : { limits: options.recordingLimits }),
+    createIrqEvent: options.createIrqEvent,
+  });
+  const header = recordingHeader(device.info, mode);
+  await new Replay(recorded, events, options).run();
+  recorded.flush();
+  return { ...header, events, ended: recorded.ended };
+}
+
+function checkRegions(device: VfioDevice, recording: Recording): void {
+  for (const [index, size] of recording.regions.entries()) {
+    const here = device.info.regions[index]?.size ?? 0;
+    if (here >= size) continue;
+    throw new VfmigError(
+      "ERR_VFMIG_REPLAY",
+      `Device "${device.info.identity.device}" has ${here} bytes in region ${index}, where the recorded ` +
+        `one ("${recording.identity.device}") has ${size}. Replay against a device of the same kind.`,
+      { layer: "core", details: { region: index, here, recorded: size } },
+    );
+  }
+}
+
+type StepOf<Kind> = Extract<RecordedEvent, { readonly kind: Kind }>;
+
+class Replay {
+  readonly #device: RecordedDevice;
+  readonly #events: RecordedEvent[];
+  readonly #options: ReplayOptions;
+  readonly #plan: ReplayPlan;
+  readonly #waits: Waits;
+  readonly #calls: Waits;
+  readonly #memory: ReplayMemory;
+  readonly #settleMs: number;
+  /** Calls that are under way, by step. */
+  readonly #pending = new Map<number, Promise<unknown>>();
+  /** Signals that came and were not waited for yet, by index and vector. */
+  readonly #signals = new Map<string, number>();
+  /** The step after which a place was waited for last. */
+  readonly #awaited = new Map<string, number>();
+  #heard = 0;
+
+  constructor(device: RecordedDevice, events: RecordedEvent[], options: ReplayOptions) {
+    const { waitMs, callMs, settleMs } = { ...DEFAULT_REPLAY_LIMITS, ...options.limits };
+    this.#device = device;
+    this.#events = events;
+    this.#options = options;
+    this.#plan = planReplay(options.recording.events);
+    this.#waits = new Waits(options.clock, waitMs);
+    this.#calls = new Waits(options.clock, callMs);
+    this.#memory = new ReplayMemory(device, this.#waits);
+    this.#settleMs = settleMs;
+  }
+
+  async run(): Promise<void> {
+    const { events } = this.#plan;
+    for (const [at, event] of events.entries()) {
+      if (at % 256 === 0) this.#options.progress?.(at / events.length);
+      const under = this.#do(event);
+      if (under !== undefined) await under;
+    }
+    await Promise.allSettled(this.#pending.values());
+    await this.#settle();
+  }
+
+  #do(event: RecordedEvent): void | Promise<void> {
+    switch (event.kind) {
+      case "read":
+        return this.#read(event);
+      case "write":
+        this.#device.nextStep = event.op;
+        // What it refuses is recorded.
+        return attempt(() => this.#device.writeRegion(event.region, event.offset, event.data));
+      case "call":
+        return this.#call(event);
+      case "answer":
+        return this.#answered(event.op);
+      case "signal":
+        return this.#awaitSignal(event);
+      case "initial-memory":
+      case "guest-memory":
+        return this.#memory.write(event);
+      case "device-memory":
+        return this.#memory.expect(event);
+      case "turn":
+        return this.#waits.turn();
+      case "missed":
+        return undefined;
+    }
+  }
+
+  /** Reads until the answer is the recorded one, unless that depended on the moment. */
+  async #read(event: StepOf<"read">): Promise<void> {
+    const { region, offset, data, op } = event;
+    const into = new Uint8Array(data.length);
+    const once = (): boolean => {
+      this.#device.nextStep = op;
+      attempt(() => this.#device.readRegion(region, offset, into));
+      return Buffer.compare(into, data) === 0;
+    };
+    if (this.#plan.superseded.has(event) || this.#plan.answered.has(op)) once();
+    else await this.#waits.until(`${region}:${offset}`, once);
+  }
+
+  #call({ op, call }: StepOf<"call">): void | Promise<void> {
+    this.#device.nextStep = op;
+    let result: unknown;
+    try {
+      const { allocate = plainMemory } = this.#options;
+      const eventOf = (index: number, vector: number): { signal(): void } => ({
+        signal: () => this.#onSignal(index, vector),
+      });
+      const parts = { device: this.#device, memory: this.#memory, allocate, eventOf };
+      result = replayCall(call, parts);
+    } catch {
+      // Recorded with its answer.
+      return;
+    }
+    if (result === unoffered) {
+      this.#note({ kind: "call", op, call }, { kind: "answer", op, answer: { skipped: true } });
+      return;
+    }
+    if (!(result instanceof Promise)) return;
+    this.#pending.set(
+      op,
+      result.catch(() => {}),
+    );
+    const mapping = call.name === "map" || call.name === "unmap";
+    if (mapping) return this.#answered(op);
+  }
+
+  async #answered(op: number): Promise<void> {
+    const pending = this.#pending.get(op);
+    if (pending === undefined) return;
+    let settled = false;
+    void pending.then(() => (settled = true));
+    await this.#calls.until(`call ${op}`, () => settled);
+    this.#pending.delete(op);
+  }
+
+  #onSignal(index: number, vector: number): void {
+    const place = `${index}:${vector}`;
+    this.#signals.set(place, (this.#signals.get(place) ?? 0) + 1);
+    this.#heard++;
+  }
+
+  /** Several signals without a step between them may come as one. */
+  async #awaitSignal({ index, vector, op }: StepOf<"signal">): Promise<void> {
+    const place = `${index}:${vector}`;
+    if (this.#awaited.get(place) === op) return;
+    this.#awaited.set(place, op);
+    const came = await this.#waits.until(
+      `signal ${place}`,
+      () => (this.#signals.get(place) ?? 0) > 0,
+    );
+    this.#signals.set(place, 0);
+    if (!came) this.#note({ kind: "missed", op, index, vector });
+  }
+
+  /** Puts what the replay itself has to say behind what happened up to now. */
+  #note(...events: readonly RecordedEvent[]): void {
+    this.#device.flush();
+    this.#events.push(...events);
+  }
+
+  async #settle(): Promise<void> {
+    const { clock } = this.#options;
+    const end = clock.now() + 5 * this.#settleMs;
+    let heard = -1;
+    while (heard !== this.#heard && clock.now() < end) {
+      heard = this.#heard;
+      const quiet = clock.now() + this.#settleMs;
+      while (clock.now() < quiet) await this.#waits.turn(true);
+    }
+  }
+}
+
+function attempt(run: () => void): void {
+  try {
+    run();
+  } catch {
+    // The recorder keeps what was thrown.
+  }
+}
+
+function plainMemory(bytes: number): SharedMemory {
+  return { bytes: new Uint8Array(bytes) };
+}
