@@ -84,6 +84,15 @@ export const PEER_FAULTS: readonly PeerFault[] = [
     here: "nothing can be done on this socket",
   },
   {
+    peer: "QEMU",
+    versions: "11.1.3",
+    role: "client",
+    does: "aborts if its server dies while a request is on its way; between requests it lives on, and reads all ones",
+    recognised: "not at all",
+    user: "end or pause the guest before `vfmig serve` ends",
+    here: "nothing can be done on this socket",
+  },
+  {
     peer: "QEMU's migration branch (issue 824 of libvfio-user)",
     versions: "not released",
     role: "client",

@@ -173,7 +173,7 @@ export class ClientSession {
   #receive(): void {
     for (;;) {
       const fds: number[] = [];
-      const count = this.#io.receive(this.#fd, this.#into, 0, this.#into.length, fds);
+      const count = this.#read(fds);
       for (const fd of fds) this.#received.push(fd);
       if (count === 0) this.#end();
       if (count <= 0) return;
@@ -182,6 +182,15 @@ export class ClientSession {
       joined.set(this.#into.subarray(0, count), this.#incoming.length);
       this.#incoming = joined;
       this.#cut();
+    }
+  }
+
+  /** 0 at the end, also where the server closed before it had read all that was sent. */
+  #read(fds: number[]): number {
+    try {
+      return this.#io.receive(this.#fd, this.#into, 0, this.#into.length, fds);
+    } catch {
+      return 0;
     }
   }
 

@@ -1,10 +1,10 @@
 import type { Logger } from "@vfmig/core";
-import { createFakeIo } from "@vfmig/linux/fake";
 import { createVfioUserServer, type VfioUserServer } from "../../server/server.ts";
 import { RawPeer } from "../raw-peer.ts";
 import { regionRead, regionWrite } from "../requests.ts";
 import { ClientSession, Finding, turns } from "./client-session.ts";
 import { FuzzDevice } from "./fuzz-device.ts";
+import { createFuzzIo, type FuzzIo } from "./fuzz-io.ts";
 import { LIMITS } from "./limits.ts";
 import { Random } from "./random.ts";
 
@@ -12,6 +12,8 @@ export interface FuzzOptions {
   readonly seed: number;
   /** Messages in all. */
   readonly messages: number;
+  /** Over the kernel's sockets, memory and eventfds, instead of those in memory. */
+  readonly real?: boolean | undefined;
   /** Only this session of the seed, for a finding that is to be seen again. */
   readonly onlySession?: number | undefined;
   readonly onProgress?: (messages: number, sessions: number) => void;
@@ -20,9 +22,11 @@ export interface FuzzOptions {
 export interface FuzzReport {
   readonly messages: number;
   readonly sessions: number;
+  /** Descriptors that were open before the first hostile client, and after the last. */
+  readonly fdsBefore: number;
+  readonly fdsAfter: number;
 }
 
-const PATH = "/fuzz/device.sock";
 /** Most messages of one client. */
 const SESSION_MESSAGES = 300;
 /** Some of the server's work waits for timers: a send that is tried again, a DMA message without answer. */
@@ -32,28 +36,33 @@ const RSS_GROWTH_LIMIT = 400 * 1_048_576;
 
 /** A server and what is counted of it. */
 interface Target {
-  readonly io: ReturnType<typeof createFakeIo>;
+  readonly fuzzIo: FuzzIo;
   readonly device: FuzzDevice;
   readonly server: VfioUserServer;
-  readonly baselineFds: number;
+  /** Set once a first client has been served: some descriptors come with it and stay. */
+  baselineFds: number;
   /** What no handler caught. */
   readonly strays: unknown[];
 }
 
 /**
- * Sends hostile clients to a server in memory, one after the other, and looks at the server after each:
+ * Sends hostile clients to a server, one after the other, and looks at the server after each:
  * is it alive, is nothing left of the client, does the next client find a working device.
  * @throws Finding with the seed and the session that show it again
  */
 export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
-  const target = createTarget();
+  const target = createTarget(options.real === true);
   const onStray = (error: unknown): void => void target.strays.push(error);
   process.on("unhandledRejection", onStray);
   process.on("uncaughtException", onStray);
+  let fdsAfter = 0;
   let messages = 0;
   let session = options.onlySession ?? 0;
   let rss = 0;
   try {
+    await checkNextClient(target, 0);
+    await done(target);
+    target.baselineFds = target.fuzzIo.openFds();
     while (messages < options.messages) {
       // oxlint-disable-next-line no-await-in-loop -- one client at a time
       messages += await runSession(target, options.seed, session);
@@ -62,23 +71,26 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
       if (session % 100 === 0) options.onProgress?.(messages, session);
       if (session % RSS_CHECK_SESSIONS === 0) rss = checkMemory(rss);
     }
+    fdsAfter = target.fuzzIo.openFds();
   } finally {
     process.off("unhandledRejection", onStray);
     process.off("uncaughtException", onStray);
     await target.server.close();
   }
-  return { messages, sessions: session };
+  const { baselineFds: fdsBefore } = target;
+  return { messages, sessions: session, fdsBefore, fdsAfter };
 }
 
-function createTarget(): Target {
-  const io = createFakeIo({ onWatchError: (error) => strays.push(error) });
+function createTarget(real: boolean): Target {
   const strays: unknown[] = [];
+  const fuzzIo = createFuzzIo(real, (error) => strays.push(error));
+  const { io, path } = fuzzIo;
   const mmapFd = io.memfd("region", 16_384);
   const device = new FuzzDevice({ mmapFd });
   const server = createVfioUserServer({
     io,
     device,
-    path: PATH,
+    path,
     logger: severe(strays),
     maxDataTransferSize: LIMITS.data,
     maxBitmapSize: LIMITS.bitmap,
@@ -86,7 +98,7 @@ function createTarget(): Target {
     writeMultiple: true,
     dmaTimeoutMs: 5,
   });
-  return { io, device, server, baselineFds: io.openFds, strays };
+  return { fuzzIo, device, server, baselineFds: 0, strays };
 }
 
 /** The server logs as an error only what it should never meet. */
@@ -99,8 +111,8 @@ async function runSession(target: Target, seed: number, number: number): Promise
   const random = new Random(Math.imul(seed, 0x01_00_01_93) + number);
   try {
     const client = new ClientSession({
-      io: target.io,
-      path: PATH,
+      io: target.fuzzIo.io,
+      path: target.fuzzIo.path,
       device: target.device,
       random,
       messages: 1 + random.below(SESSION_MESSAGES),
@@ -121,31 +133,37 @@ async function runSession(target: Target, seed: number, number: number): Promise
   }
 }
 
-/** Nothing of a client that has gone is left. */
-async function checkCleanedUp({ io, device, server, baselineFds, strays }: Target): Promise<void> {
+/** Waits until the server is done with a client that has gone. */
+async function done({ server }: Target): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
   // A client may have gone before the server has even met it, so one look is not enough.
   for (let idle = 0; idle < 8 && performance.now() < deadline; idle = server.busy ? 0 : idle + 1) {
     // oxlint-disable-next-line no-await-in-loop -- the server's turn
     await turns(1);
   }
+}
+
+/** Nothing of a client that has gone is left. */
+async function checkCleanedUp(target: Target): Promise<void> {
+  await done(target);
+  const { fuzzIo, device, server, baselineFds, strays } = target;
   const stray = strays.shift();
   if (stray !== undefined) {
     const text = stray instanceof Error ? (stray.stack ?? stray.message) : typeof stray;
     throw new Finding(`an error that nobody handled: ${text}`);
   }
   if (server.busy) throw new Finding("the server does not get done with a client that has gone");
-  if (io.openFds !== baselineFds) {
-    throw new Finding(`${io.openFds - baselineFds} descriptors leaked`);
-  }
+  const leaked = fuzzIo.openFds() - baselineFds;
+  if (leaked !== 0) throw new Finding(`${leaked} descriptors leaked`);
   if (device.mappings.size > 0) throw new Finding(`${device.mappings.size} mappings were left`);
   if (device.noted.size > 0) throw new Finding(`${device.noted.size} mapped areas were left`);
   if (device.vectors.some((each) => each !== undefined)) throw new Finding("an interrupt was left");
 }
 
 /** A client that behaves is served: version, a read, a write, and what it has written. */
-async function checkNextClient({ io }: Target, pattern: number): Promise<void> {
-  const peer = new RawPeer(io, io.connect(PATH));
+async function checkNextClient({ fuzzIo }: Target, pattern: number): Promise<void> {
+  const { io, path } = fuzzIo;
+  const peer = new RawPeer(io, io.connect(path));
   try {
     const data = new Uint8Array(Uint32Array.of(pattern).buffer);
     const asked = [

@@ -3,13 +3,15 @@ import { Finding } from "./client-session.ts";
 import { fuzz } from "./fuzz.ts";
 
 // Hostile clients for as long as wanted:
-//   node packages/vfio-user/src/testing/fuzz/main.ts --messages 10000000 --seed 1
+//   node packages/vfio-user/src/testing/fuzz/main.ts --messages 10000000 --seed 1 [--real]
+// --real: over the kernel's sockets, memory and eventfds, with every descriptor of the process counted.
 // A finding names its session; --session N runs that one alone. Exit code 1 where something was found.
 const { values } = parseArgs({
   options: {
     messages: { type: "string", default: process.env["VFMIG_FUZZ_RUNS"] ?? "100000" },
     seed: { type: "string" },
     session: { type: "string" },
+    real: { type: "boolean", default: false },
     quiet: { type: "boolean" },
   },
 });
@@ -25,6 +27,7 @@ try {
   const report = await fuzz({
     seed,
     messages,
+    real: values.real,
     onlySession,
     onProgress(done, sessions) {
       if (values.quiet === true || seconds() < shown + 5) return;
