@@ -13,6 +13,8 @@ export interface HostOptions {
   readonly trace?: string | undefined;
   /** Taken in place of the same options in the configuration, for every device that has a driver. */
   readonly driverOptions?: Readonly<Record<string, unknown>> | undefined;
+  /** The same for the bases. */
+  readonly baseOptions?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Served devices, each in its own process; ends them all when it is disposed. */
@@ -58,6 +60,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
           runtimeFolder,
           ...(options.trace === undefined ? {} : { traceFile: traceFileOf(options.trace, name) }),
           ...(options.driverOptions === undefined ? {} : { driverOptions: options.driverOptions }),
+          ...(options.baseOptions === undefined ? {} : { baseOptions: options.baseOptions }),
         },
         main,
         clock,

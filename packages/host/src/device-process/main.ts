@@ -33,10 +33,10 @@ async function main(start: DeviceStart): Promise<void> {
   const index = config.devices.findIndex((device) => device.name === start.device);
   const entry = config.devices[index];
   if (entry === undefined) throw noDevice(start, config.devices);
-  const { runtimeFolder, driverOptions } = start;
+  const { runtimeFolder } = start;
   const opened = await scope
     .resolve(DeviceOpener)
-    .open(withOptions(entry, driverOptions), `devices[${index}]`, { folder, runtimeFolder });
+    .open(withOptions(entry, start), `devices[${index}]`, { folder, runtimeFolder });
   const path =
     entry.socket === undefined
       ? join(runtimeFolder, `${entry.name}.sock`)
@@ -62,12 +62,15 @@ async function main(start: DeviceStart): Promise<void> {
   say({ say: "ready", identity: opened.device.info.identity, socketPath: path });
 }
 
-/** The entry with some of its driver's options replaced. */
-function withOptions(entry: DeviceConfig, options: DeviceStart["driverOptions"]): DeviceConfig {
-  if (entry.driver === undefined || options === undefined) return entry;
+/** The entry with some of its options replaced. */
+function withOptions(
+  { base, driver, ...rest }: DeviceConfig,
+  { baseOptions, driverOptions }: DeviceStart,
+): DeviceConfig {
   return {
-    ...entry,
-    driver: { ...entry.driver, options: { ...entry.driver.options, ...options } },
+    ...rest,
+    base: { ...base, options: { ...base.options, ...baseOptions } },
+    ...(driver && { driver: { ...driver, options: { ...driver.options, ...driverOptions } } }),
   };
 }
 

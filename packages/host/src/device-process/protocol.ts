@@ -50,4 +50,6 @@ export interface DeviceStart {
   readonly traceFile?: string;
   /** Options of the driver that are taken in place of the configuration's. */
   readonly driverOptions?: Readonly<Record<string, unknown>>;
+  /** The same for the base. */
+  readonly baseOptions?: Readonly<Record<string, unknown>>;
 }

@@ -135,7 +135,7 @@ describe("moving a guest", () => {
     expect(guest.memory).toBe(target.ram);
     expect(guest.running).toBe(true);
     expect(source.log).toEqual(["stop", "stop-copy", "log stopped", "reset"]);
-    expect(target.log).toEqual(["resuming", "command", "running"]);
+    expect(target.log).toEqual(["resuming", "command", "stop", "running"]);
   });
 
   it("carries what it can of the state before the guest stands still", async () => {

@@ -41,12 +41,18 @@ export interface MoveOptions {
   readonly onState?: (chunk: Uint8Array) => void;
 }
 
+/**
+ * `stop`: the device comes to rest; `memory`: what is left of it is copied; `save` and `carry`: the state is
+ * read from the source and written to the target; `replay`: the target makes it its own; `start`: it runs.
+ */
+export type Phase = "stop" | "memory" | "save" | "carry" | "replay" | "start";
+
 /** What a move did and when; times are of {@link Clock.now}, in milliseconds. */
 export interface MoveOutcome {
   readonly stopRequested: number;
   readonly resumed: number;
   /** Lengths of the steps between the two, in milliseconds. */
-  readonly phases: Readonly<Record<"stop" | "memory" | "save" | "load", number>>;
+  readonly phases: Readonly<Record<Phase, number>>;
   readonly stateBytes: number;
   /** Pages that the device had written after the copy, by its own log. */
   readonly dirtyPages: number;
@@ -101,7 +107,8 @@ async function copyMemoryAhead(options: MoveOptions, logging: DmaLoggingFacet): 
 async function carryAhead(options: MoveOptions, from: Facets, to: Facets): Promise<number> {
   if (!from.migration.capabilities.preCopy) return 0;
   await from.migration.setState("pre-copy");
-  return await carryState(from.migration, to.migration, options.onState);
+  const carried = await carryState(options, from.migration, to.migration);
+  return carried.bytes;
 }
 
 async function stopCarryRun(
@@ -125,10 +132,12 @@ async function stopCarryRun(
   const copied = clock.now();
 
   await from.migration.setState("stop-copy");
-  const stateBytes = early + (await carryState(from.migration, to.migration, options.onState));
+  const sealed = clock.now();
+  const late = await carryState(options, from.migration, to.migration);
   const carried = clock.now();
-
   slot.prepare(target.device);
+  await to.migration.setState("stop");
+  const replayed = clock.now();
   await to.migration.setState("running");
   slot.replace(target.device);
   guest.useMemory(target.ram);
@@ -140,29 +149,41 @@ async function stopCarryRun(
     phases: {
       stop: stopped - stopRequested,
       memory: copied - stopped,
-      save: carried - copied,
-      load: resumed - carried,
+      save: sealed - copied + late.readMs,
+      carry: late.writtenMs,
+      replay: replayed - carried,
+      start: resumed - replayed,
     },
-    stateBytes,
+    stateBytes: early + late.bytes,
     dirtyPages,
     copiedPages,
   };
 }
 
+interface Carried {
+  readonly bytes: number;
+  readonly readMs: number;
+  readonly writtenMs: number;
+}
+
 async function carryState(
+  { clock, onState }: MoveOptions,
   from: MigrationFacet,
   to: MigrationFacet,
-  onState: MoveOptions["onState"],
-): Promise<number> {
+): Promise<Carried> {
   const buffer = new Uint8Array(CHUNK);
-  let total = 0;
+  let [bytes, readMs, writtenMs] = [0, 0, 0];
   for (;;) {
+    const began = clock.now();
     const length = await from.readData(buffer);
-    if (length === 0) return total;
+    const read = clock.now();
+    readMs += read - began;
+    if (length === 0) return { bytes, readMs, writtenMs };
     const chunk = buffer.subarray(0, length);
     onState?.(chunk);
     await to.writeData(chunk);
-    total += length;
+    writtenMs += clock.now() - read;
+    bytes += length;
   }
 }
 
