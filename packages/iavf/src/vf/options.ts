@@ -1,12 +1,22 @@
 import { z } from "zod";
 
+/** When the guest's queues are relayed over private rings. */
+export type ShadowMode = "always" | "while-saving";
+
 /** Options of this plugin in the configuration. */
 export interface VfOptions {
   /**
    * When queues are relayed. `always`: from the first queue configuration, so that no ring index ever
-   * has to be guessed. It is the only mode so far.
+   * has to be guessed. `while-saving`: only while device writes are logged or the device is saved;
+   * before, the device runs on the guest's own rings, and the guest's place is inferred from them.
    */
-  readonly shadow: "always";
+  readonly shadow: ShadowMode;
+  /**
+   * Whether queues go back to the guest's own rings when nothing needs them relayed any more, in the
+   * mode `while-saving`. It may need DUMMY descriptors, which no one has yet shown a real VF to take:
+   * off by default.
+   */
+  readonly handBack: boolean;
   /** Whether the guest's addresses are announced from the new port after a move. */
   readonly announce: boolean;
   /** Milliseconds that a stop waits for frames which the guest has already posted. */
@@ -18,11 +28,8 @@ export interface VfOptions {
 }
 
 export const vfOptionsSchema: z.ZodType<VfOptions> = z.strictObject({
-  shadow: z
-    .literal("always", {
-      error: 'only "always" is there: queues are relayed from their first configuration',
-    })
-    .default("always"),
+  shadow: z.enum(["always", "while-saving"]).default("always"),
+  handBack: z.boolean().default(false),
   announce: z.boolean().default(true),
   drainMs: z.number().min(0).max(10_000).default(50),
   pfTimeoutMs: z.number().min(1).max(60_000).default(2000),
