@@ -13,7 +13,8 @@ interface Family {
  * devices would run on their bases alone, and could not be moved.
  */
 export function twoHosts({ model, plugin, source, target }: Family): VfmigConfig {
-  const driver = { package: plugin };
+  // Only models are known to take the descriptors that a hand-back needs.
+  const driver = { package: plugin, options: { handBack: true } };
   // As many as such a VF can have; `--queues` says how many the guest takes.
   const size = { queuePairs: 16, vectors: 17 };
   return defineConfig({

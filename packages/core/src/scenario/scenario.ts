@@ -81,6 +81,7 @@ export interface MoveReport {
 export interface SwitchReport {
   readonly device: string;
   readonly queue: number;
+  /** Which way, and how it ended where it did not succeed, in the driver's words. */
   readonly kind: string;
   /** Length of the window, in milliseconds. */
   readonly ms: number;
