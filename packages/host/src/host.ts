@@ -1,8 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { rm } from "node:fs/promises";
+import { resolve } from "node:path";
 import { loadConfig, type Clock, type LoadedConfig, type Logger } from "@vfmig/core";
 import { DeviceProcess } from "./device-process/device-process.ts";
+import { makeRuntimeFolder } from "./runtime-folder.ts";
 
 export interface HostOptions {
   /** Configuration file, or the folder that holds it. */
@@ -44,7 +44,7 @@ export interface Host extends AsyncDisposable {
 export async function openHost(options: HostOptions): Promise<Host> {
   const { logger, clock } = options;
   const loaded = await loadConfig(options.config);
-  const runtimeFolder = await mkdtemp(join(tmpdir(), "vfmig-"));
+  const runtimeFolder = await makeRuntimeFolder(logger);
   // Node cannot run the sources' decorators, so tests of the sources start the built process.
   const fromSource = import.meta.url.endsWith(".ts");
   const main = new URL(
