@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { UncarriedPolicy } from "./features/features.ts";
 
 /** When the guest's queues are relayed over private rings. */
 export type ShadowMode = "always" | "while-saving";
@@ -17,6 +18,13 @@ export interface VfOptions {
    * off by default.
    */
   readonly handBack: boolean;
+  /** What a guest gets of features that cannot be carried to another host. */
+  readonly uncarried: UncarriedPolicy;
+  /**
+   * Whether an idle VF's PF is asked, by requests that it may refuse, what its policy lets a guest
+   * have: addresses of its own, the filters of a trusted VF, more queue pairs.
+   */
+  readonly askPolicy: boolean;
   /** Whether the guest's addresses are announced from the new port after a move. */
   readonly announce: boolean;
   /** Milliseconds that a stop waits for frames which the guest has already posted. */
@@ -30,6 +38,8 @@ export interface VfOptions {
 export const vfOptionsSchema: z.ZodType<VfOptions> = z.strictObject({
   shadow: z.enum(["always", "while-saving"]).default("always"),
   handBack: z.boolean().default(false),
+  uncarried: z.enum(["hide", "refuse", "allow"]).default("hide"),
+  askPolicy: z.boolean().default(true),
   announce: z.boolean().default(true),
   drainMs: z.number().min(0).max(10_000).default(50),
   pfTimeoutMs: z.number().min(1).max(60_000).default(2000),
