@@ -16,9 +16,18 @@ const CAPABILITY_MSIX = 0x11;
 const MSIX_ENABLE = 0x8000;
 const MSIX_COUNT_MASK = 0x7ff;
 
-/** Vendor and the 700-series and adaptive VFs that iavf binds. */
 const INTEL = 0x8086;
-const IAVF_DEVICES: ReadonlySet<number> = new Set([0x154c, 0x1571, 0x37cd, 0x1889]);
+
+/** What a driver looks for in the slot. */
+export interface DriverMatch {
+  /** Intel's device ids that it binds. */
+  readonly devices: ReadonlySet<number>;
+  /** Least bytes of BAR0. */
+  readonly bar0: number;
+}
+
+/** The 700-series and adaptive VFs that iavf binds. */
+const IAVF: DriverMatch = { devices: new Set([0x154c, 0x1571, 0x37cd, 0x1889]), bar0: 0x1_0000 };
 
 /** The device as the guest's PCI core sees it: config space, BAR0, interrupts. */
 export class PciSlot {
@@ -34,13 +43,13 @@ export class PciSlot {
   }
 
   /**
-   * Looks at the function as `pci_enable_device` and iavf's probe do.
+   * Looks at the function as `pci_enable_device` and a driver's probe do.
    * @throws GuestFault
    */
-  probe(): void {
+  probe(match: DriverMatch = IAVF): void {
     const vendor = this.#config16(CONFIG.VENDOR);
     const device = this.#config16(CONFIG.DEVICE);
-    if (vendor !== INTEL || !IAVF_DEVICES.has(device)) {
+    if (vendor !== INTEL || !match.devices.has(device)) {
       throw new GuestFault(
         "device",
         `${vendor.toString(16)}:${device.toString(16)} is no Intel VF`,
@@ -50,8 +59,8 @@ export class PciSlot {
         },
       );
     }
-    if ((this.#device.info.regions[PCI_REGION.BAR0]?.size ?? 0) < 0x1_0000) {
-      throw new GuestFault("device", "BAR0 is smaller than 64 KiB");
+    if ((this.#device.info.regions[PCI_REGION.BAR0]?.size ?? 0) < match.bar0) {
+      throw new GuestFault("device", `BAR0 is smaller than ${match.bar0} bytes`);
     }
     this.setBusMaster();
   }

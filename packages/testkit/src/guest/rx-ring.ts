@@ -1,8 +1,8 @@
-import { RX_DESCRIPTOR_SIZE, RX_STATUS, rxLength, rxTail } from "@vfmig/iavf";
 import { GuestFault, type GuestFaultKind } from "./fault.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import type { PciSlot } from "./pci-slot.ts";
-import { strippedTag, TAG_BYTES, withTag } from "./vlan-tags.ts";
+import { iavfRxFormat, RX_DONE, RX_END, type RxFormat } from "./ring-formats.ts";
+import { TAG_BYTES, withTag } from "./vlan-tags.ts";
 
 /** Descriptors that are cleaned before any is posted again (IAVF_RX_BUFFER_WRITE). */
 const REFILL = 16;
@@ -24,6 +24,7 @@ export class RxRing {
   readonly #buffers: number;
   readonly #gathered: Uint8Array;
   readonly #tagged: Uint8Array;
+  readonly #format: RxFormat;
   #gatheredLength = 0;
   #chain = 0;
   #use = 0;
@@ -34,14 +35,22 @@ export class RxRing {
   errors = 0;
 
   /** @param bufferSize bytes of a buffer that the device may fill */
-  constructor(slot: PciSlot, ram: GuestRam, queue: number, size: number, bufferSize: number) {
+  constructor(
+    slot: PciSlot,
+    ram: GuestRam,
+    queue: number,
+    size: number,
+    bufferSize: number,
+    format: RxFormat = iavfRxFormat,
+  ) {
     this.queue = queue;
+    this.#format = format;
     this.#slot = slot;
     this.#ram = ram;
     this.#size = size;
     this.#bufferSize = bufferSize;
     this.#stride = bufferSize <= 2048 ? 2048 : 4096;
-    this.iova = ram.allocate(size * RX_DESCRIPTOR_SIZE);
+    this.iova = ram.allocate(size * format.size);
     this.#buffers = ram.allocate(size * this.#stride);
     this.#gathered = new Uint8Array(MAX_CHAIN * bufferSize);
     this.#tagged = new Uint8Array(MAX_CHAIN * bufferSize + TAG_BYTES);
@@ -61,7 +70,7 @@ export class RxRing {
     this.#clean = 0;
     this.#chain = 0;
     this.#gatheredLength = 0;
-    this.#ram.zero(this.iova, this.#size * RX_DESCRIPTOR_SIZE);
+    this.#ram.zero(this.iova, this.#size * this.#format.size);
     this.#refill();
   }
 
@@ -71,10 +80,10 @@ export class RxRing {
     while (frames < budget) {
       if (this.#unused() >= REFILL) this.#refill();
       const index = this.#clean;
-      const iova = this.iova + index * RX_DESCRIPTOR_SIZE;
+      const iova = this.iova + index * this.#format.size;
       const low = this.#ram.load32(iova + 8);
-      if ((low & RX_STATUS.DD) === 0) break;
-      const length = rxLength(this.#ram.load32(iova + 12));
+      if ((low & RX_DONE) === 0) break;
+      const length = this.#format.length(this.#ram.load32(iova + 12));
       if (length === 0 || length > this.#bufferSize) {
         throw this.#fault("rx-descriptor", `holds ${length} bytes`, low);
       }
@@ -115,14 +124,14 @@ export class RxRing {
   }
 
   #done(index: number): boolean {
-    return (this.#ram.load32(this.iova + index * RX_DESCRIPTOR_SIZE + 8) & RX_STATUS.DD) !== 0;
+    return (this.#ram.load32(this.iova + index * this.#format.size + 8) & RX_DONE) !== 0;
   }
 
   /** True where the buffer ended a frame. */
   #take(index: number, length: number, low: number, onFrame: FrameHandler): boolean {
     const buffer = this.#ram.view(this.#buffers + index * this.#stride, length);
     this.#chain++;
-    const end = (low & RX_STATUS.EOP) !== 0;
+    const end = (low & RX_END) !== 0;
     if (!end && this.#chain >= MAX_CHAIN) {
       throw this.#fault("rx-descriptor", `continues a frame of ${MAX_CHAIN} buffers`, low);
     }
@@ -132,12 +141,12 @@ export class RxRing {
     }
     if (!end) return false;
     const bytes = this.#chain === 1 ? buffer : this.#gathered.subarray(0, this.#gatheredLength);
-    const offset = this.iova + index * RX_DESCRIPTOR_SIZE - this.#ram.base;
-    const tag = strippedTag(this.#ram.data, offset, low);
+    const offset = this.iova + index * this.#format.size - this.#ram.base;
+    const tag = this.#format.tag(this.#ram.data, offset, low);
     const frame = tag < 0 ? bytes : withTag(bytes, tag, this.#tagged);
     this.#chain = 0;
     this.#gatheredLength = 0;
-    if ((low & RX_STATUS.RXE) !== 0) {
+    if ((low & this.#format.errors) !== 0) {
       this.errors++;
       return true;
     }
@@ -154,16 +163,16 @@ export class RxRing {
   /** Posts every free slot but one: the address, then a cleared status in the slot behind it. */
   #refill(): void {
     for (let count = this.#unused(); count > 0; count--) {
-      const iova = this.iova + this.#use * RX_DESCRIPTOR_SIZE;
+      const iova = this.iova + this.#use * this.#format.size;
       const address = this.#buffers + this.#use * this.#stride;
       this.#ram.store32(iova + 4, Math.floor(address / 0x1_0000_0000));
       this.#ram.store32(iova, address >>> 0);
       this.#use = (this.#use + 1) % this.#size;
-      const next = this.iova + this.#use * RX_DESCRIPTOR_SIZE;
+      const next = this.iova + this.#use * this.#format.size;
       this.#ram.store32(next + 12, 0);
       this.#ram.store32(next + 8, 0);
     }
-    this.#slot.write32(rxTail(this.queue), this.#use);
+    this.#slot.write32(this.#format.tail(this.queue), this.#use);
   }
 
   #fault(kind: GuestFaultKind, what: string, status?: number): GuestFault {

@@ -1,7 +1,7 @@
-import { TX_COMMAND, TX_DESCRIPTOR_SIZE, TX_DTYPE, txTail, writeTxData } from "@vfmig/iavf";
 import { GuestFault } from "./fault.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import type { PciSlot } from "./pci-slot.ts";
+import { iavfTxFormat, type TxFormat } from "./ring-formats.ts";
 
 /** Memory of one slot's buffer, in bytes. */
 const SLOT_BUFFER = 2048;
@@ -25,6 +25,7 @@ export class TxRing {
   readonly #buffers: number;
   /** Last descriptor of the packet that begins in a slot. */
   readonly #last: Int32Array;
+  readonly #format: TxFormat;
   #use = 0;
   #clean = 0;
   #progressMs = 0;
@@ -34,13 +35,21 @@ export class TxRing {
   completed = 0;
   dropped = 0;
 
-  constructor(slot: PciSlot, ram: GuestRam, queue: number, size: number, segment: number) {
+  constructor(
+    slot: PciSlot,
+    ram: GuestRam,
+    queue: number,
+    size: number,
+    segment: number,
+    format: TxFormat = iavfTxFormat,
+  ) {
     this.queue = queue;
+    this.#format = format;
     this.#slot = slot;
     this.#ram = ram;
     this.#size = size;
     this.#segment = Math.min(segment, SLOT_BUFFER);
-    this.iova = ram.allocate(size * TX_DESCRIPTOR_SIZE);
+    this.iova = ram.allocate(size * format.size);
     this.#buffers = ram.allocate(size * SLOT_BUFFER);
     this.#last = new Int32Array(size);
   }
@@ -62,7 +71,7 @@ export class TxRing {
     this.dropped += this.packets - this.completed - this.dropped;
     this.#use = 0;
     this.#clean = 0;
-    this.#ram.zero(this.iova, this.#size * TX_DESCRIPTOR_SIZE);
+    this.#ram.zero(this.iova, this.#size * this.#format.size);
   }
 
   /**
@@ -79,33 +88,24 @@ export class TxRing {
     }
     if (this.#unused() < count + HEADROOM) return false;
     if (!this.pending) this.#progressMs = nowMs;
-    const tagged = tag < 0 ? 0 : TX_COMMAND.IL2TAG1;
-    const inserted = Math.max(tag, 0);
     const first = this.#use;
     let index = first;
     for (let at = 0; at < frame.length; at += this.#segment) {
       const part = frame.subarray(at, at + this.#segment);
       const buffer = this.#buffers + index * SLOT_BUFFER;
       this.#ram.write(buffer, part);
-      const end = at + part.length === frame.length ? TX_COMMAND.EOP | TX_COMMAND.RS : 0;
-      const iova = this.iova + index * TX_DESCRIPTOR_SIZE;
-      const offset = iova - this.#ram.base;
-      writeTxData(
-        this.#ram.data,
-        offset,
-        buffer,
-        part.length,
-        TX_COMMAND.ICRC | tagged | end,
-        inserted,
-      );
-      this.#ram.touch(iova, TX_DESCRIPTOR_SIZE);
+      const last = at + part.length === frame.length;
+      const iova = this.iova + index * this.#format.size;
+      const words = { address: buffer, length: part.length, packet: frame.length, last, tag };
+      this.#format.write(this.#ram.data, iova - this.#ram.base, words);
+      this.#ram.touch(iova, this.#format.size);
       this.#last[first] = index;
       index = (index + 1) % this.#size;
     }
     this.#use = index;
     this.packets++;
     this.bytes += frame.length;
-    this.#slot.write32(txTail(this.queue), index);
+    this.#slot.write32(this.#format.tail(this.queue), index);
     return true;
   }
 
@@ -114,12 +114,12 @@ export class TxRing {
     for (let budget = CLEAN_BUDGET; budget > 0; budget--) {
       if (!this.pending) return true;
       const last = this.#last[this.#clean] ?? 0;
-      const type = this.#type(last);
-      if (type === TX_DTYPE.DATA) {
+      const state = this.#state(last);
+      if (state === "posted") {
         this.#checkOrder(last);
         return true;
       }
-      if (type !== TX_DTYPE.DONE) throw this.#fault(last, `came back with type ${type}`);
+      if (state !== "done") throw this.#fault(last, "came back as no descriptor of this kind");
       this.#checkUntouched(last);
       this.#clean = (last + 1) % this.#size;
       this.completed++;
@@ -150,14 +150,14 @@ export class TxRing {
     return (this.#clean > this.#use ? 0 : this.#size) + this.#clean - this.#use - 1;
   }
 
-  #type(index: number): number {
-    return this.#ram.load32(this.iova + index * TX_DESCRIPTOR_SIZE + 8) & TX_DTYPE.MASK;
+  #state(index: number): ReturnType<TxFormat["state"]> {
+    return this.#format.state(this.#ram, this.iova + index * this.#format.size);
   }
 
   /** Only descriptors with RS are written back. */
   #checkUntouched(last: number): void {
     for (let index = this.#clean; index !== last; index = (index + 1) % this.#size) {
-      if (this.#type(index) !== TX_DTYPE.DATA) {
+      if (this.#state(index) !== "posted") {
         throw this.#fault(index, "was written back though it asked for none");
       }
     }
@@ -169,7 +169,7 @@ export class TxRing {
     if (next === this.#use) return;
     const nextLast = this.#last[next] ?? 0;
     // The device may finish both between the two looks, so the first is looked at again.
-    if (this.#type(nextLast) !== TX_DTYPE.DATA && this.#type(last) === TX_DTYPE.DATA) {
+    if (this.#state(nextLast) !== "posted" && this.#state(last) === "posted") {
       throw this.#fault(nextLast, `is done before slot ${last}`);
     }
   }
