@@ -100,7 +100,8 @@ is_deaf_for_vlan5() {
   before=$(all_interrupts)
   peer ping -c 20 -i 0.05 -W 1 10.5.1.1 && return 1
   heard=$(($(all_interrupts) - before))
-  [ "$heard" -lt 5 ] || {
+  # What the peer sends of its own accord may raise some.
+  [ "$heard" -lt 10 ] || {
     echo "$heard interrupts"
     return 1
   }

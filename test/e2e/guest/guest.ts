@@ -16,6 +16,8 @@ export interface GuestOptions {
   readonly processors?: number;
   /** Default 512M. */
   readonly memory?: string;
+  /** Guest memory has no file behind it, so that devices reach it by messages only. */
+  readonly withoutFile?: boolean;
   /** Further words of the kernel. */
   readonly append?: string;
 }
@@ -39,7 +41,10 @@ export class Guest implements AsyncDisposable {
     const archive = join(folder, "initramfs");
     await writeFile(archive, options.initramfs);
     let shellLine: LineSocket | undefined;
-    const backend = `memory-backend-memfd,id=mem,size=${memory},share=on`;
+    const backend =
+      options.withoutFile === true
+        ? `memory-backend-ram,id=mem,size=${memory}`
+        : `memory-backend-memfd,id=mem,size=${memory},share=on`;
     const board = ["-machine", "q35,memory-backend=mem", "-m", memory, "-object", backend];
     // Emulation, whatever the machine offers: a KVM that is there may not work. A plain processor boots sooner.
     const processor = ["-accel", "tcg", "-cpu", "qemu64", "-smp", String(processors)];

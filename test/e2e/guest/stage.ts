@@ -30,19 +30,30 @@ export async function guestStage(context: StageContext): Promise<void> {
   }
 }
 
+/** The same guests on memory without a file, on devices that can do with messages: those without a plugin. */
+export async function messagesStage(context: StageContext): Promise<void> {
+  for (const series of KERNELS) {
+    for (const model of MODELS.filter(({ plugin }) => plugin === undefined)) {
+      await runGuest(context, series, model, true);
+    }
+  }
+}
+
 async function runGuest(
   { artifacts, recorder }: StageContext,
   series: KernelSeries,
   model: Model,
+  withoutFile = false,
 ): Promise<void> {
-  const title = (name: string): string => `${series} on ${model.name}: ${name}`;
+  const where = `${series} on ${model.name}${withoutFile ? " by messages" : ""}`;
+  const title = (name: string): string => `${where}: ${name}`;
   // Cases build on one another, so a chosen one brings those before it.
   const last = GUEST_CASES.findLastIndex(({ name }) => recorder.wants(title(name)));
   if (last < 0) return;
   const wire = { kind: "dgram", local: WIRE.device, remote: WIRE.peer };
   await using served = await Served.start([entry(model, 0, "vf", { mac: MAC, wire })]);
   const kernel = await artifacts.kernel(series);
-  await using guest = await start(artifacts, kernel, served);
+  await using guest = await start(artifacts, kernel, served, withoutFile);
   for (const [index, { name, vital, run }] of GUEST_CASES.slice(0, last + 1).entries()) {
     const before = served.child.stderr.length;
     const passed = await recorder.run(title(name), async (evidence) => {
@@ -66,7 +77,12 @@ async function runGuest(
   }
 }
 
-async function start(artifacts: Artifacts, kernel: Kernel, served: Served): Promise<Guest> {
+async function start(
+  artifacts: Artifacts,
+  kernel: Kernel,
+  served: Served,
+  withoutFile: boolean,
+): Promise<Guest> {
   const { socketPath: path } = served.device("vf");
   const vf = { driver: "vfio-user-pci", id: "vf", addr: "2", socket: { type: "unix", path } };
   const cable = {
@@ -78,6 +94,7 @@ async function start(artifacts: Artifacts, kernel: Kernel, served: Served): Prom
   const peer = { driver: "virtio-net-pci", netdev: "cable", addr: "4", mac: PEER_MAC };
   return Guest.start(await artifacts.qemu(), {
     kernel,
+    withoutFile,
     processors: 2,
     initramfs: await initramfs({
       busybox: await artifacts.busybox(),
