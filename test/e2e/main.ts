@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
 import { Artifacts } from "./fetch/artifacts.ts";
 import { CannotFetch } from "./fetch/host-sources.ts";
-import { fetchForGuests, guestStage } from "./guest/stage.ts";
-import { fetchForKernel, kernelStage } from "./kernel/stage.ts";
+import { fetchForGuests, guestStage, messagesStage } from "./guest/stage.ts";
+import { fetchForIommufd, fetchForKernel, iommufdStage, kernelStage } from "./kernel/stage.ts";
 import { qtestStage } from "./qtest/stage.ts";
 import { Recorder } from "./run/recorder.ts";
 import { count, json, lastLine, table, type StageResult } from "./run/report.ts";
@@ -15,12 +15,15 @@ const STAGES: readonly Stage[] = [
     run: qtestStage,
   },
   { name: "guest", fetch: fetchForGuests, run: guestStage },
+  { name: "messages", onDemand: true, fetch: fetchForGuests, run: messagesStage },
   { name: "kernel", fetch: fetchForKernel, run: kernelStage },
+  // Builds a kernel first, which takes longer than all other stages.
+  { name: "iommufd", onDemand: true, fetch: fetchForIommufd, run: iommufdStage },
 ];
 
 const HELP = `Whole-system tests: stock QEMU and stock Linux guests on devices that vfmig serves.
 
-  npm run test:e2e                           every stage
+  npm run test:e2e                           every stage but messages and iommufd
   npm run test:e2e -- --stage guest          one stage (${STAGES.map(({ name }) => name).join(", ")}); may be repeated
   npm run test:e2e -- --only "two devices"   cases whose name has these words
   npm run test:e2e -- --json                 one JSON object on stdout, then the last line on stderr
@@ -44,7 +47,9 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const stages = STAGES.filter(({ name }) => values.stage?.includes(name) ?? true);
+  const stages = STAGES.filter(
+    ({ name, onDemand }) => values.stage?.includes(name) ?? onDemand !== true,
+  );
   const unknown = values.stage?.find((name) => !STAGES.some((stage) => stage.name === name));
   if (unknown !== undefined || stages.length === 0) {
     note(`There is no stage "${unknown ?? ""}".\n${HELP}`);

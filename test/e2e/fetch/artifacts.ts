@@ -17,6 +17,7 @@ import {
 import { cacheFolder, kept } from "./cache.ts";
 import { findMirror } from "./host-sources.ts";
 import { fetchKernel, openKernel, type Kernel, type KernelSeries } from "./kernel.ts";
+import { buildOwnKernel, ownKernelName } from "./own-kernel.ts";
 import type { KernelModule } from "./modules.ts";
 import { findQemu, unpackedQemu, type Qemu } from "./qemu.ts";
 
@@ -84,6 +85,19 @@ export class Artifacts {
         if (error instanceof CommandError) return error;
         throw error;
       }
+    });
+  }
+
+  /** A kernel with iommufd, which Debian's lack; built on this machine when it is first asked for, in minutes. */
+  ownKernel(): Promise<Kernel> {
+    return this.#once("own-kernel", async () => {
+      const tools = await this.buildTools();
+      const folder = await this.#kept(await ownKernelName(), async (work) => {
+        this.#note("building it takes 5 to 15 minutes, once");
+        const sources = await this.#archive("bookworm-backports");
+        await buildOwnKernel(sources, await this.#archive("bookworm"), tools, work);
+      });
+      return openKernel("6.12", folder);
     });
   }
 

@@ -1,6 +1,8 @@
 import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Artifacts } from "../fetch/artifacts.ts";
+import type { Kernel } from "../fetch/kernel.ts";
+import type { KernelModule } from "../fetch/modules.ts";
 import { Guest } from "../guest/guest.ts";
 import { initramfs } from "../guest/initramfs.ts";
 import { DEVICES } from "./inside/devices.ts";
@@ -37,8 +39,25 @@ const WORDS: readonly (readonly [option: string, value: string])[] = [
   ["-device", "e1000e,bus=bypass-port"],
 ];
 
+/** Whose kernel runs: Debian's, which has the legacy interface only, or one of ours with iommufd. */
+export type BedKind = "debian" | "iommufd";
+
+interface BedParts {
+  readonly kernel: Kernel;
+  /** Module of the mediated devices, why there is none, or undefined where the kernel has it built in. */
+  readonly mtty: KernelModule | Error | undefined;
+}
+
+const KINDS: Readonly<Record<BedKind, (artifacts: Artifacts) => Promise<BedParts>>> = {
+  debian: async (artifacts) => ({
+    kernel: (await artifacts.bedKernel()).kernel,
+    mtty: await artifacts.mtty(),
+  }),
+  iommufd: async (artifacts) => ({ kernel: await artifacts.ownKernel(), mtty: undefined }),
+};
+
 /**
- * A Debian guest in which the kernel's VFIO can be used for real: an emulated VT-d, two VFs on vfio-pci, mediated devices,
+ * A guest in which the kernel's VFIO can be used for real: an emulated VT-d, two VFs on vfio-pci, mediated devices,
  * and the host's files, so that the clone's Node runs inside with the clone's code.
  */
 export class Bed implements AsyncDisposable {
@@ -51,9 +70,8 @@ export class Bed implements AsyncDisposable {
     this.noMdevs = noMdevs;
   }
 
-  static async start(artifacts: Artifacts): Promise<Bed> {
-    const { kernel } = await artifacts.bedKernel();
-    const mtty = await artifacts.mtty();
+  static async start(artifacts: Artifacts, kind: BedKind = "debian"): Promise<Bed> {
+    const { kernel, mtty } = await KINDS[kind](artifacts);
     const guest = await Guest.start(await artifacts.qemu(), {
       kernel,
       processors: 2,
@@ -65,7 +83,7 @@ export class Bed implements AsyncDisposable {
         atBoot: AT_BOOT,
         onDemand: [],
         functions: FUNCTIONS,
-        foreign: mtty instanceof Error ? [] : [mtty],
+        foreign: mtty === undefined || mtty instanceof Error ? [] : [mtty],
       }),
       words: WORDS.flat(),
     });

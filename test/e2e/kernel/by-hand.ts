@@ -12,6 +12,7 @@ const HELP = `The guest of stage "kernel", by hand.
 
 Everything that the host has is there read-only, at its own path; /tmp and /run are the guest's own. In the shell
 "script FILE WORD..." runs Node inside and sees what was changed on the host meanwhile. --limit SECONDS: default 600.
+--iommufd: a kernel with iommufd, which is built if it is not there.
 `;
 
 const note = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -21,6 +22,7 @@ async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     options: {
       cases: { type: "boolean", default: false },
+      iommufd: { type: "boolean", default: false },
       limit: { type: "string", default: "600" },
       help: { type: "boolean", default: false },
     },
@@ -31,7 +33,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const limitMs = Number(values.limit) * 1000;
-  await using bed = await Bed.start(new Artifacts(note));
+  await using bed = await Bed.start(new Artifacts(note), values.iommufd ? "iommufd" : "debian");
   await bed.ready();
   const [file, ...words] = positionals;
   if (file === undefined) return await shell(bed, limitMs);

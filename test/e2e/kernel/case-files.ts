@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import type { BedKind } from "./bed.ts";
 import type { BedCase } from "./inside/bed-case.ts";
 
 /** A file of cases that run in the guest, in a process of its own. */
@@ -6,6 +7,8 @@ export interface CaseFile {
   /** In the names of its cases. */
   readonly title: string;
   readonly path: string;
+  /** The kernels that it runs on. */
+  readonly kinds: readonly BedKind[];
   /** Its cases need the mediated devices. */
   readonly mdevs?: boolean;
 }
@@ -13,7 +16,9 @@ export interface CaseFile {
 const at = (name: string): string => fileURLToPath(new URL(`cases/${name}`, import.meta.url));
 
 /** In the order in which they run, all in one guest. */
-export const CASE_FILES: readonly CaseFile[] = [{ title: "uAPI", path: at("uapi-cases.ts") }];
+export const CASE_FILES: readonly CaseFile[] = [
+  { title: "uAPI", path: at("uapi-cases.ts"), kinds: ["debian", "iommufd"] },
+];
 
 /** The cases of a file; imported on the host for their names only. */
 export async function casesOf(file: CaseFile): Promise<readonly BedCase[]> {

@@ -1,7 +1,7 @@
 import type { Artifacts } from "../fetch/artifacts.ts";
 import type { Recorder } from "../run/recorder.ts";
 import type { StageContext } from "../run/stage.ts";
-import { Bed } from "./bed.ts";
+import { Bed, type BedKind } from "./bed.ts";
 import { CASE_FILES, casesOf, type CaseFile } from "./case-files.ts";
 import { CaseRun } from "./case-run.ts";
 import { DEFAULT_LIMIT_SECONDS, type BedCase } from "./inside/bed-case.ts";
@@ -17,11 +17,26 @@ export async function fetchForKernel(artifacts: Artifacts): Promise<void> {
   await artifacts.mtty();
 }
 
+export async function fetchForIommufd(artifacts: Artifacts): Promise<void> {
+  await artifacts.qemu();
+  await artifacts.busybox();
+  await artifacts.ownKernel();
+}
+
 /** The kernel's own VFIO, in a guest with an emulated IOMMU and a NIC that has VFs. */
-export async function kernelStage({ artifacts, recorder }: StageContext): Promise<void> {
-  const wanted = await chosen(recorder);
+export async function kernelStage(context: StageContext): Promise<void> {
+  await runStage(context, "debian");
+}
+
+/** The same with a kernel that has iommufd and the character devices of VFIO. */
+export async function iommufdStage(context: StageContext): Promise<void> {
+  await runStage(context, "iommufd");
+}
+
+async function runStage({ artifacts, recorder }: StageContext, kind: BedKind): Promise<void> {
+  const wanted = await chosen(recorder, kind);
   if (wanted.length === 0 && !recorder.wants(BOOT)) return;
-  await using bed = await Bed.start(artifacts);
+  await using bed = await Bed.start(artifacts, kind);
   const booted = await recorder.run(BOOT, async (evidence) => {
     evidence("QEMU's stderr", () => bed.guest.machine.child.stderr);
     evidence("the guest's console", () => bed.guest.console);
@@ -40,9 +55,9 @@ interface Chosen {
   readonly cases: readonly BedCase[];
 }
 
-async function chosen(recorder: Recorder): Promise<Chosen[]> {
+async function chosen(recorder: Recorder, kind: BedKind): Promise<Chosen[]> {
   const found: Chosen[] = [];
-  for (const file of CASE_FILES) {
+  for (const file of CASE_FILES.filter(({ kinds }) => kinds.includes(kind))) {
     const all = await casesOf(file);
     const cases = all.filter(({ name }) => recorder.wants(title(file, name)));
     if (cases.length > 0) found.push({ file, cases });

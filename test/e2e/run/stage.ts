@@ -9,6 +9,8 @@ export interface StageContext {
 
 export interface Stage {
   readonly name: string;
+  /** Runs only where it is named. */
+  readonly onDemand?: boolean;
   /** Fetches all that the stage needs, so that its own time is its own. */
   readonly fetch: (artifacts: Artifacts) => Promise<void>;
   readonly run: (context: StageContext) => Promise<void>;
