@@ -1,0 +1,54 @@
+import { inspectState } from "@vfmig/core";
+import { describe, expect, it } from "vitest";
+import igbVf from "./index.ts";
+import { move } from "./testing/move.ts";
+import { GUEST_MAC, World } from "./testing/world.ts";
+
+describe("an 82576 VF with the plugin", () => {
+  it("passes frames both ways once its guest's driver is up", async () => {
+    const world = await World.create();
+    world.traffic(300);
+    world.collect();
+    expect(world.wrongs()).toEqual([]);
+    expect(world.taken + world.given).toBe(600);
+    expect(world.missed).toBe(0);
+  });
+});
+
+describe("a move between two VFs of one card", () => {
+  it("goes to and fro at any ring index without losing a frame that a device took", async () => {
+    const world = await World.create();
+    const indices = new Set<string>();
+    for (let round = 0; round < 12; round++) {
+      world.traffic(5 + 7 * round);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      const { forgotten, ringIndices } = await move(world);
+      expect(forgotten).toEqual([]);
+      indices.add(JSON.stringify(ringIndices));
+      // The address has gone with the guest: exactly one VF has it.
+      expect(world.nic.pf.map(({ filter }) => filter === GUEST_MAC)).toEqual(
+        [0, 1].map((vf) => vf === world.at),
+      );
+    }
+    world.traffic(100);
+    world.collect();
+    expect(world.wrongs()).toEqual([]);
+    expect(indices.size).toBeGreaterThanOrEqual(10);
+  });
+
+  it("announces the guest's address from its new port", async () => {
+    const world = await World.create();
+    world.collect();
+    await move(world);
+    const announced = world.collect().filter((frame) => frame[12] === 0x80 && frame[13] === 0x35);
+    expect(announced).toHaveLength(1);
+  });
+
+  it("writes a state that anybody can read, field by field", async () => {
+    const world = await World.create();
+    const { state } = await move(world);
+    const tree = inspectState(state, igbVf.state);
+    expect(JSON.stringify(tree)).toContain(GUEST_MAC);
+    expect(tree.sound).toBe(true);
+  });
+});

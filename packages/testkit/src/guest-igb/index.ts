@@ -1,0 +1,1 @@
+export { createIgbGuestDriver } from "./driver.ts";
