@@ -19,6 +19,8 @@ const AT_BOOT: readonly string[] = [
   "e1000",
   "e1000e",
 ];
+/** For the network beyond the NIC; see `make_lan`. */
+const LAN: readonly string[] = ["virtio_net", "bridge", "tun"];
 const CLONE = realpathSync(fileURLToPath(new URL("../../..", import.meta.url))).replace(/\/$/u, "");
 const NODE = realpathSync(process.execPath);
 const RUNNER = fileURLToPath(new URL("inside/runner.ts", import.meta.url));
@@ -30,7 +32,11 @@ const WORDS: readonly (readonly [option: string, value: string])[] = [
   ["-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"],
   ["-device", "virtio-9p-pci,bus=pcie.0,addr=2,fsdev=host,mount_tag=host"],
   ["-device", "pcie-root-port,bus=pcie.0,addr=3,id=nic-port,chassis=1"],
-  ["-device", "igb,bus=nic-port,mac=02:00:00:00:00:01"],
+  ["-netdev", "hubport,id=lan-nic,hubid=0"],
+  ["-device", "igb,bus=nic-port,mac=02:00:00:00:00:01,netdev=lan-nic"],
+  // The other end of the NIC's cable; not behind the IOMMU's groups that cases count.
+  ["-netdev", "hubport,id=lan-peer,hubid=0"],
+  ["-device", "virtio-net-pci,bus=pcie.0,addr=6,mac=02:00:00:00:00:02,netdev=lan-peer"],
   ["-device", "pcie-pci-bridge,bus=pcie.0,addr=4,id=bridge"],
   ["-device", "e1000,bus=bridge,addr=1"],
   ["-device", "e1000,bus=bridge,addr=2"],
@@ -65,8 +71,11 @@ export class Bed implements AsyncDisposable {
   /** Why {@link DEVICES.mdevs} are not there; undefined if they are. */
   readonly noMdevs: string | undefined;
 
-  private constructor(guest: Guest, noMdevs: string | undefined) {
+  readonly #kind: BedKind;
+
+  private constructor(guest: Guest, kind: BedKind, noMdevs: string | undefined) {
     this.guest = guest;
+    this.#kind = kind;
     this.noMdevs = noMdevs;
   }
 
@@ -81,13 +90,14 @@ export class Bed implements AsyncDisposable {
         busybox: await artifacts.busybox(),
         kernel,
         atBoot: AT_BOOT,
-        onDemand: [],
+        // Our own kernel has no network beyond its drivers.
+        onDemand: kind === "debian" ? LAN : [],
         functions: FUNCTIONS,
         foreign: mtty === undefined || mtty instanceof Error ? [] : [mtty],
       }),
       words: WORDS.flat(),
     });
-    return new Bed(guest, mtty instanceof Error ? mtty.message : undefined);
+    return new Bed(guest, kind, mtty instanceof Error ? mtty.message : undefined);
   }
 
   /** Waits for the guest, and makes its root and its devices. */
@@ -96,6 +106,7 @@ export class Bed implements AsyncDisposable {
     await shell.ready();
     await shell.run(`. /functions.sh; CLONE='${CLONE}' NODE='${NODE}'; set_root "$CLONE"`);
     await shell.run(`make_vfs ${DEVICES.pf} ${DEVICES.vfs.length}`);
+    if (this.#kind === "debian") await shell.run(`make_lan ${DEVICES.lan.mac} ${DEVICES.lan.tap}`);
     if (this.noMdevs === undefined) await shell.run(`make_mdevs ${DEVICES.mdevs.join(" ")}`);
   }
 

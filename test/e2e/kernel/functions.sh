@@ -74,3 +74,26 @@ script() {
   see_changes
   inside "$CLONE" "$NODE" "$@"
 }
+
+# load NAME: a module on demand with what it needs.
+load() {
+  for module in $(cat "/modules/$1.order"); do
+    [ -d "/sys/module/$module" ] || insmod "/modules/$module.ko" || return 1
+  done
+}
+
+# make_lan MAC TAP: the interface with that address, and a new TAP, as ports of one bridge. Nobody speaks but those who
+# are asked to.
+make_lan() {
+  for module in virtio_net bridge tun; do load "$module" || return 1; done
+  echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
+  peer=$(dirname "$(grep -lx "$1" /sys/class/net/*/address)")
+  mkdir -p /dev/net
+  [ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200
+  tunctl -t "$2" >/dev/null || return 1
+  brctl addbr lan || return 1
+  for port in "$(basename "$peer")" "$2"; do
+    ip link set "$port" up && brctl addif lan "$port" || return 1
+  done
+  ip link set lan up
+}

@@ -4,6 +4,8 @@ export const DEVICES = {
   pf: "0000:01:00.0",
   /** Its VFs, each alone in its IOMMU group, bound to vfio-pci. */
   vfs: ["0000:01:10.0", "0000:01:10.2"],
+  /** What is at the other end of the PF's cable: a bridge whose port `tap` a process can open. */
+  lan: { mac: "02:00:00:00:00:02", tap: "lan0" },
   /** Two e1000 behind one bridge, so in one group; their driver is `e1000`. */
   sameGroup: ["0000:02:01.0", "0000:02:02.0"],
   /** An e1000e that the IOMMU does not translate for, so in no group; its driver is `e1000e`. */
