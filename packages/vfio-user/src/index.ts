@@ -1,4 +1,5 @@
 export { connectVfioUser, type VfioUserClient } from "./client/client.ts";
+export type { LayoutChange, LayoutListener, RegionArea } from "./client/region-layouts.ts";
 export type { VfioUserClientOptions } from "./client/options.ts";
 export type { UnmapDirty } from "./client/operations.ts";
 export type { RegionIoFd } from "./codec/region-io-fds.ts";

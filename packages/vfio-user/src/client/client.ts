@@ -5,9 +5,11 @@ import type {
   DmaMapping,
   IovaRange,
   IrqRequest,
+  MmapArea,
   MigrationFacet,
   VfioDevice,
 } from "@vfmig/core";
+import type { MappedMemory } from "@vfmig/linux";
 import { FEATURE, FEATURE_FLAG } from "../codec/device-feature.ts";
 import { HEADER } from "../codec/header.ts";
 import { REGION_IO_FDS, type RegionIoFd } from "../codec/region-io-fds.ts";
@@ -24,10 +26,12 @@ import { irqOperations } from "./irq-batches.ts";
 import { RemoteMigration } from "./migration.ts";
 import type { UnmapDirty } from "./operations.ts";
 import * as operations from "./operations.ts";
+import { RegionLayouts, type LayoutListener, type RegionArea } from "./region-layouts.ts";
 import { clientSettings, type ClientSettings, type VfioUserClientOptions } from "./options.ts";
 
 /** A device behind a vfio-user socket. */
 export interface VfioUserClient extends AsyncDisposable {
+  /** With the layout that was fetched last. */
   readonly info: DeviceInfo;
   /**
    * The device with accesses that stand still until the server has answered.
@@ -63,6 +67,27 @@ export interface VfioUserClient extends AsyncDisposable {
   unmapDma(range: IovaRange, options?: { readonly dirty?: UnmapDirty }): Promise<void>;
   /** Removes every mapping. */
   unmapAllDma(): Promise<void>;
+  /**
+   * Maps whole pages of a region. The memory is unmapped, and its bytes detached, when the layout does not
+   * allow it any more (see {@link VfioUserClient.onLayoutChange}) and when the connection ends.
+   * @throws VfmigError `ERR_VFMIG_MAPPING_REFUSED` where the layout does not allow it now
+   */
+  mapRegion(index: number, area: MmapArea): Promise<MappedMemory>;
+  /**
+   * Unmaps what `mapRegion` has mapped there, and tells the server that this client maps nothing of it,
+   * nor by the region's fd: without `areas`, of the whole region.
+   * @throws VfmigError `ERR_VFMIG_VFIO_USER_UNSUPPORTED` where the server does not take that
+   */
+  releaseRegion(index: number, areas?: readonly MmapArea[]): Promise<void>;
+  /** Gives up what cannot stay mapped while the device is saved or logged, and says what that was. */
+  adoptSavingLayout(): Promise<readonly RegionArea[]>;
+  /**
+   * Follows the device's layouts from now on: {@link VfioUserClient.info} is fetched again, what `mapRegion`
+   * has mapped where it must not be is unmapped, `listener` is told, and then the server. Whoever maps a
+   * region's fd itself has to let go in `listener`; one that throws keeps the server from being told.
+   * @throws VfmigError `ERR_VFMIG_VFIO_USER_UNSUPPORTED` where the device has no irq index for it
+   */
+  onLayoutChange(listener: LayoutListener): Promise<Disposable>;
   reset(): Promise<void>;
   close(): Promise<void>;
 }
@@ -98,9 +123,13 @@ export async function connectVfioUser(options: VfioUserClientOptions): Promise<V
   });
   try {
     const { capabilities: peer } = await exchangeVersions(channel, ownCapabilities(settings));
-    const found = await discover(channel, name, settings.regionFds, regionFds);
+    const layouts = peer.vfmig?.layout === true;
+    const found = await discover(channel, name, settings.regionFds, regionFds, layouts);
     const facets = await discoverFacets(channel, settings, peer);
-    return new Client(settings, channel, found, peer, facets, regionFds);
+    // A server may have sent an fd with each of several answers for one region.
+    const used = new Set(found.info.regions.map(({ mmap }) => mmap?.fd));
+    for (const each of regionFds) if (!used.has(each)) settings.io.close(each);
+    return new Client(settings, channel, found, peer, facets);
   } catch (error) {
     channel.close();
     for (const each of regionFds) settings.io.close(each);
@@ -117,7 +146,7 @@ function ownCapabilities(settings: ClientSettings): Capabilities {
     migration: { pageSize: settings.io.pageSize, maxBitmapSize: settings.maxDataTransferSize },
     ...(settings.writeMultiple ? { writeMultiple: true } : {}),
     ...(settings.twinSocket ? { twinSocket: { supported: true } } : {}),
-    vfmig: { thread: threadToken() },
+    vfmig: { thread: threadToken(), layout: true },
   };
 }
 
@@ -160,7 +189,6 @@ async function orUndefined<T>(call: Promise<T>): Promise<T | undefined> {
 }
 
 class Client implements VfioUserClient {
-  readonly info: DeviceInfo;
   readonly migration: RemoteMigration | undefined;
   readonly dmaLogging: RemoteDmaLogging | undefined;
   readonly closed: Promise<VfmigError | undefined>;
@@ -171,6 +199,7 @@ class Client implements VfioUserClient {
   readonly #maxFds: number;
   readonly #writeMultiple: boolean;
   readonly #mappings: GuestMappings;
+  readonly #layouts: RegionLayouts;
 
   constructor(
     settings: ClientSettings,
@@ -178,9 +207,7 @@ class Client implements VfioUserClient {
     found: Discovered,
     peer: Capabilities,
     facets: Facets,
-    regionFds: readonly number[],
   ) {
-    this.info = found.info;
     this.migration = facets.migration;
     this.dmaLogging = facets.dmaLogging;
     this.#channel = channel;
@@ -194,12 +221,20 @@ class Client implements VfioUserClient {
     channel.answerFrom(this.#mappings);
     this.closed = channel.closed.then((reason) => {
       this.#mappings.clear();
-      for (const fd of regionFds) settings.io.close(fd);
+      this.#layouts.close();
       return reason;
     });
-    // As QEMU: a write behind a mapped access must not overtake it, so nothing is posted then.
-    const mapped = found.info.regions.some((region) => region.mmap !== undefined);
-    const posts = settings.postedWrites === "memory" && !mapped;
+    const posts = settings.postedWrites === "memory";
+    this.#layouts = new RegionLayouts({
+      channel,
+      io: settings.io,
+      logger: settings.logger,
+      info: found.info,
+      wantFds: settings.regionFds,
+      extended: peer.vfmig?.layout === true,
+      maxFds: this.#maxFds,
+      onInfo: (info) => this.#view.useInfo(info),
+    });
     this.#view = new DeviceView({
       channel,
       info: found.info,
@@ -213,6 +248,10 @@ class Client implements VfioUserClient {
       reset: () => this.reset(),
       close: () => this.close(),
     });
+  }
+
+  get info(): DeviceInfo {
+    return this.#layouts.info;
   }
 
   get device(): VfioDevice {
@@ -287,6 +326,22 @@ class Client implements VfioUserClient {
   async unmapAllDma(): Promise<void> {
     await this.#channel.call(operations.unmapDma("all"));
     this.#mappings.clear();
+  }
+
+  mapRegion(index: number, area: MmapArea): Promise<MappedMemory> {
+    return this.#layouts.map(index, area);
+  }
+
+  releaseRegion(index: number, areas?: readonly MmapArea[]): Promise<void> {
+    return this.#layouts.release(index, areas);
+  }
+
+  adoptSavingLayout(): Promise<readonly RegionArea[]> {
+    return this.#layouts.adoptSaving();
+  }
+
+  onLayoutChange(listener: LayoutListener): Promise<Disposable> {
+    return this.#layouts.onChange(listener);
   }
 
   async reset(): Promise<void> {

@@ -35,22 +35,37 @@ export interface DeviceViewOptions {
 
 /** A remote device with region accesses, irqs and mappings that stand still until they are done. */
 export class DeviceView implements VfioDevice {
-  readonly info: DeviceInfo;
   readonly migration: MigrationFacet | undefined;
   readonly dmaLogging: DmaLoggingFacet | undefined;
+  #info: DeviceInfo;
+  /** By region: writes need no reply. */
+  #posted: readonly boolean[];
   readonly #options: DeviceViewOptions;
   readonly #channel: Channel;
 
   constructor(options: DeviceViewOptions) {
     this.#options = options;
     this.#channel = options.channel;
-    this.info = options.info;
+    this.#info = options.info;
+    this.#posted = options.posted;
+    this.useInfo(options.info);
     this.migration = options.migration;
     this.dmaLogging = options.dmaLogging;
   }
 
+  get info(): DeviceInfo {
+    return this.#info;
+  }
+
+  /** Takes a new layout. Once a region can be mapped, no write is posted any more. */
+  useInfo(info: DeviceInfo): void {
+    this.#info = info;
+    // As QEMU: a write behind a mapped access must not overtake it.
+    if (info.regions.some((region) => region.mmap !== undefined)) this.#posted = [];
+  }
+
   readRegion(index: number, offset: number, into: Uint8Array): void {
-    const region = checkedRegion(this.info, index, offset, into.length);
+    const region = checkedRegion(this.#info, index, offset, into.length);
     if (!region.read) throw accessError(index, "read");
     const { maxData } = this.#options;
     if (into.length <= maxData) return this.#read(index, offset, into);
@@ -60,7 +75,7 @@ export class DeviceView implements VfioDevice {
   }
 
   writeRegion(index: number, offset: number, from: Uint8Array): void {
-    const region = checkedRegion(this.info, index, offset, from.length);
+    const region = checkedRegion(this.#info, index, offset, from.length);
     if (!region.write) throw accessError(index, "write");
     const { maxData } = this.#options;
     if (from.length <= maxData) return this.#write(index, offset, from);
@@ -109,7 +124,7 @@ export class DeviceView implements VfioDevice {
   #write(index: number, offset: number, from: Uint8Array): void {
     const { REGION_WRITE } = COMMAND;
     const payloadBytes = buildRegionWrite(this.#channel.out, index, offset, from);
-    if (this.#options.posted[index] === true) this.#channel.post(REGION_WRITE, payloadBytes);
+    if (this.#posted[index] === true) this.#channel.post(REGION_WRITE, payloadBytes);
     else this.#channel.access(REGION_WRITE, index, offset, payloadBytes, from);
   }
 }

@@ -2,6 +2,7 @@ import { VfmigError } from "@vfmig/core";
 import type { DeviceInfo, IrqInfo, PciIdentity, RegionInfo } from "@vfmig/core";
 import { COMMAND } from "../codec/commands.ts";
 import { DEVICE_FLAG } from "../codec/device-info.ts";
+import { IRQ_INFO, TYPED_IRQ_INFO_BYTES } from "../codec/irq-info.ts";
 import { REGION_INFO } from "../codec/region-info.ts";
 import {
   capabilitiesJson,
@@ -69,12 +70,14 @@ export interface Discovered {
 /**
  * Asks for everything about the device; for the fds of regions only where `wantFds`. `fds` takes them,
  * for closing later.
+ * @param typed - the server tells types of irq indexes (`vfmig.layout`)
  */
 export async function discover(
   channel: Channel,
   name: string,
   wantFds: boolean,
   fds: number[],
+  typed: boolean,
 ): Promise<Discovered> {
   const device = await channel.call(getDeviceInfo());
   if (device.regions > MAX_INDEXES || device.irqs > MAX_INDEXES) {
@@ -89,8 +92,9 @@ export async function discover(
     regions.push(await discoverRegion(channel, index, wantFds, fds));
   }
   const irqs: IrqInfo[] = [];
+  const irqArgsz = typed ? TYPED_IRQ_INFO_BYTES : IRQ_INFO.BYTES;
   for (let index = 0; index < device.irqs; index += 1) {
-    irqs.push({ ...(await channel.call(getIrqInfo(index))), index });
+    irqs.push({ ...(await channel.call(getIrqInfo(index, irqArgsz))), index });
   }
   const pci = (device.flags & DEVICE_FLAG.PCI) !== 0;
   const config = pci ? await readConfigHeader(channel, regions) : undefined;
@@ -111,7 +115,8 @@ export async function discover(
   };
 }
 
-async function discoverRegion(
+/** One region; `fds` takes what its replies brought, of which the last is the one in the answer. */
+export async function discoverRegion(
   channel: Channel,
   index: number,
   wantFds: boolean,
@@ -119,16 +124,18 @@ async function discoverRegion(
 ): Promise<RegionInfo> {
   let answer = await channel.call(getRegionInfo(index, REGION_INFO.BYTES));
   const needed = answer.info.argsz;
-  if (wantFds && needed > REGION_INFO.BYTES && needed <= MAX_REGION_INFO) {
+  const asks = wantFds || !answer.info.mmap;
+  if (asks && needed > REGION_INFO.BYTES && needed <= MAX_REGION_INFO) {
     if (answer.fd !== undefined) fds.push(answer.fd);
     answer = await channel.call(getRegionInfo(index, needed));
   }
   const { info, fd } = answer;
-  const { size, read, write, fdOffset } = info;
-  if (fd === undefined) return { index, size, read, write };
+  const { size, read, write, fdOffset, saving, type } = info;
+  const region = { index, size, read, write, ...(type === undefined ? {} : { type }) };
+  if (fd === undefined) return region;
   fds.push(fd);
   const areas = info.areas ?? [{ offset: 0, size }];
-  return { index, size, read, write, mmap: { fd, fdOffset, areas } };
+  return { ...region, mmap: { fd, fdOffset, areas, ...(saving === undefined ? {} : { saving }) } };
 }
 
 async function readConfigHeader(

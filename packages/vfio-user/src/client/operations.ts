@@ -22,6 +22,11 @@ import {
   writeRegionIoFdsRequest,
   type RegionIoFd,
 } from "../codec/region-io-fds.ts";
+import {
+  regionUnmappedBytes,
+  writeRegionUnmapped,
+  type RegionUnmapped,
+} from "../codec/region-unmapped.ts";
 import { WRITE_MULTI, writeWriteMulti, type SmallWrite } from "../codec/region-write-multi.ts";
 import { needPayload } from "../codec/wire.ts";
 import { writeSetIrqs, type SetIrqsRequest } from "../codec/set-irqs.ts";
@@ -57,11 +62,12 @@ export function getRegionInfo(
   };
 }
 
-export function getIrqInfo(index: number): Operation<IrqInfo> {
+/** @param argsz - room for the answer, in bytes */
+export function getIrqInfo(index: number, argsz: number): Operation<IrqInfo> {
   return {
     command: COMMAND.DEVICE_GET_IRQ_INFO,
     what: `irq index ${index}`,
-    write: (out) => writeIrqInfoRequest(out.view, out.at, index),
+    write: (out) => writeIrqInfoRequest(out.view, out.at, index, argsz),
     read: ({ view, at, length }) => readIrqInfo(view, at, length),
   };
 }
@@ -110,6 +116,19 @@ export function writeRegion(index: number, offset: number, from: Uint8Array): Op
     command: COMMAND.REGION_WRITE,
     what: `region ${index}, offset 0x${offset.toString(16)}, ${from.length} bytes`,
     write: (out) => buildRegionWrite(out, index, offset, from),
+    read: nothing,
+  };
+}
+
+/** Says that areas of a region are not mapped any more; the server must have said that it takes this. */
+export function regionUnmapped(request: RegionUnmapped): Operation<void> {
+  return {
+    command: COMMAND.REGION_UNMAPPED,
+    what: `region ${request.region}`,
+    write(out) {
+      out.reserve(regionUnmappedBytes(request));
+      return writeRegionUnmapped(out.view, out.at, request);
+    },
     read: nothing,
   };
 }

@@ -10,7 +10,7 @@ import {
   writeLoggingReport,
   writeLoggingStart,
 } from "./dma-logging.ts";
-import { readIrqInfo, writeIrqInfo } from "./irq-info.ts";
+import { readIrqInfo, readIrqInfoRequest, writeIrqInfo } from "./irq-info.ts";
 import {
   readMigrationFlags,
   readMigrationState,
@@ -26,6 +26,7 @@ import {
   writeRegionIoFds,
 } from "./region-io-fds.ts";
 import { readWriteMulti, writeWriteMulti } from "./region-write-multi.ts";
+import { readRegionUnmapped, writeRegionUnmapped } from "./region-unmapped.ts";
 import { readRegionInfo, regionInfoBytes, writeRegionInfo } from "./region-info.ts";
 import { readSetIrqs, writeSetIrqs } from "./set-irqs.ts";
 import { capabilitiesJson, decodeVersion, encodeVersion } from "./version.ts";
@@ -49,6 +50,17 @@ const range = fc
     size: fc.bigInt({ min: 1n, max: 1n << 51n }).map((n) => n << 12n),
   })
   .filter(({ iova, size }) => iova + size <= 1n << 64n);
+
+const areas = fc
+  .array(fc.tuple(fc.nat(1000), fc.integer({ min: 1, max: 1000 })), { maxLength: 20 })
+  .map((steps) => {
+    let end = 0;
+    return steps.map(([gap, size]) => {
+      const area = { offset: (end + gap) * 4096, size: size * 4096 };
+      end += gap + size;
+      return area;
+    });
+  });
 
 describe("what is written is read back", () => {
   it("for 64-bit numbers", () => {
@@ -81,24 +93,53 @@ describe("what is written is read back", () => {
       noResize: fc.boolean(),
     });
     fc.assert(
-      fc.property(irq, (info) => {
+      fc.property(irq, fc.record({ type: u32, subtype: u32 }), u32, (plain, type, room) => {
         const { view } = buffer();
-        expect(readIrqInfo(view, AT, writeIrqInfo(view, AT, info))).toEqual(info);
+        expect(readIrqInfo(view, AT, writeIrqInfo(view, AT, plain))).toEqual(plain);
+        const info = { ...plain, type };
+        const short = writeIrqInfo(view, AT, info, Math.min(room, 39), true);
+        expect([short, view.getUint32(AT, true)]).toEqual([16, 40]);
+        expect(readIrqInfo(view, AT, short)).toEqual(plain);
+        expect(readIrqInfo(view, AT, writeIrqInfo(view, AT, info, 40, true))).toEqual(info);
+        expect(readIrqInfo(view, AT, writeIrqInfo(view, AT, info, 40, false))).toEqual(plain);
+      }),
+    );
+  });
+
+  it("for the type of a region and the areas that remain while saving", () => {
+    const type = fc.option(fc.record({ type: u32, subtype: u32 }), { nil: undefined });
+    const saving = fc.option(areas, { nil: undefined });
+    fc.assert(
+      fc.property(areas, saving, type, fc.boolean(), (list, rest, kind, layouts) => {
+        const { view } = buffer();
+        const mmap = { fd: 3, fdOffset: 0n, areas: list, saving: rest };
+        const region = { index: 9, size: 2 ** 33, read: true, write: true, mmap, type: kind };
+        const written = writeRegionInfo(view, AT, region, true, layouts);
+        expect(written).toBe(regionInfoBytes(region, layouts));
+        const answer = readRegionInfo(view, AT, written);
+        const mappable = list.length > 0;
+        expect(answer.mmap).toBe(mappable);
+        expect(answer.areas).toEqual(mappable ? list : undefined);
+        expect(answer.saving).toEqual(mappable && layouts ? rest : undefined);
+        expect(answer.type).toEqual(kind);
+        const short = readRegionInfo(view, AT, writeRegionInfo(view, AT, region, false, layouts));
+        expect([short.argsz, short.type, short.areas]).toEqual([written, undefined, undefined]);
+      }),
+    );
+  });
+
+  it("for areas that were unmapped", () => {
+    fc.assert(
+      fc.property(u32, areas, (region, list) => {
+        const { view } = buffer();
+        const request = { region, areas: list.length === 0 ? undefined : list };
+        const written = writeRegionUnmapped(view, AT, request);
+        expect(readRegionUnmapped(view, AT, written, 4096)).toEqual(request);
       }),
     );
   });
 
   it("for region information with and without mappable areas", () => {
-    const areas = fc
-      .array(fc.tuple(fc.nat(1000), fc.integer({ min: 1, max: 1000 })), { maxLength: 20 })
-      .map((steps) => {
-        let end = 0;
-        return steps.map(([gap, size]) => {
-          const area = { offset: (end + gap) * 4096, size: size * 4096 };
-          end += gap + size;
-          return area;
-        });
-      });
     fc.assert(
       fc.property(
         areas,
@@ -297,6 +338,8 @@ describe("what makes no sense is refused", () => {
     "device information": (view, _bytes, length) => readDeviceInfo(view, 0, length),
     "region information": (view, _bytes, length) => readRegionInfo(view, 0, length),
     "irq information": (view, _bytes, length) => readIrqInfo(view, 0, length),
+    "requests for irq information": (view, _bytes, length) => readIrqInfoRequest(view, 0, length),
+    "unmapped areas": (view, _bytes, length) => readRegionUnmapped(view, 0, length, 4096),
     interrupts: (view, bytes, length) => readSetIrqs(view, bytes, 0, length, [], 0),
     mappings: (view, _bytes, length) => readDmaMap(view, 0, length, 4096),
     unmapping: (view, _bytes, length) => readDmaUnmap(view, 0, length, 4096),

@@ -19,6 +19,11 @@ export const COMMAND = {
   MIG_DATA_WRITE: 18,
   /** In no specification yet: the number that QEMU's migration branch uses for pre-copy sizes. */
   MIG_GET_PRECOPY_INFO: 19,
+  /**
+   * This package's own: the client has unmapped areas of a region. Taken where both sides have said
+   * `vfmig.layout`; the upper half of the numbers is far from what the specification gives out.
+   */
+  REGION_UNMAPPED: 0x8001,
 } as const;
 
 const names = new Map<number, string>(

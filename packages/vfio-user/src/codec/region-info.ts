@@ -1,5 +1,6 @@
-import type { MmapArea, RegionInfo } from "@vfmig/core";
+import type { MmapArea, RegionInfo, SpecificType } from "@vfmig/core";
 import { refusal } from "./errno.ts";
+import { AREA_BYTES, MAX_AREAS, readAreas, writeAreas } from "./mmap-areas.ts";
 import { needArgsz, needPayload, readU64, writeU64 } from "./wire.ts";
 
 /** `VFIO_USER_DEVICE_GET_REGION_INFO`: offsets in the payload, in bytes. */
@@ -13,20 +14,22 @@ export const REGION_INFO = {
   BYTES: 32,
 } as const;
 
-/** Sparse mmap capability: offsets from its own start, in bytes. */
-export const SPARSE_CAP = {
-  ID: 0,
-  VERSION: 2,
-  NEXT: 4,
-  NR_AREAS: 8,
-  AREAS: 16,
-  AREA_BYTES: 16,
-} as const;
+/** Head of every capability: offsets from its own start, in bytes. */
+const CAP = { ID: 0, VERSION: 2, NEXT: 4, BYTES: 8 } as const;
+
+/** A capability that lists areas: offsets from its own start, in bytes. */
+export const SPARSE_CAP = { ID: 0, VERSION: 2, NEXT: 4, NR_AREAS: 8, AREAS: 16 } as const;
+
+/** The type of a device-specific region: offsets from its own start, in bytes. */
+const TYPE_CAP = { TYPE: 8, SUBTYPE: 12, BYTES: 16 } as const;
 
 const REGION_FLAG = { READ: 1, WRITE: 2, MMAP: 4, CAPS: 8 } as const;
-const CAP_SPARSE_MMAP = 1;
-/** A region has few areas; more is a hostile or broken server. */
-const MAX_AREAS = 1024;
+const CAP_ID = {
+  SPARSE_MMAP: 1,
+  TYPE: 2,
+  /** This package's own (the letters `vf`): the areas that remain while saving, as SPARSE_MMAP lists them. */
+  SPARSE_MMAP_SAVING: 0x7666,
+} as const;
 const MAX_CAPS = 16;
 
 /** A region as the wire gives it; `areas` undefined where the reply carried no sparse capability. */
@@ -39,6 +42,9 @@ export interface RegionInfoReply {
   readonly write: boolean;
   readonly mmap: boolean;
   readonly areas: readonly MmapArea[] | undefined;
+  /** Undefined where all areas remain while saving. */
+  readonly saving: readonly MmapArea[] | undefined;
+  readonly type: SpecificType | undefined;
 }
 
 export function writeRegionInfoRequest(
@@ -67,26 +73,74 @@ export function readRegionInfoRequest(
   return { argsz, index: view.getUint32(at + REGION_INFO.INDEX, true) };
 }
 
-/** Bytes of the whole reply payload for `region`. */
-export function regionInfoBytes(region: RegionInfo): number {
-  const areas = region.mmap?.areas.length ?? 0;
-  if (areas === 0) return REGION_INFO.BYTES;
-  return REGION_INFO.BYTES + SPARSE_CAP.AREAS + areas * SPARSE_CAP.AREA_BYTES;
+/** One capability of a reply: where it begins, and what writes it there. */
+interface Capability {
+  readonly id: number;
+  readonly bytes: number;
+  readonly write: (view: DataView, at: number) => void;
+}
+
+/** What the reply for `region` has beyond its fixed part. */
+function capabilitiesOf(region: RegionInfo, layouts: boolean): readonly Capability[] {
+  const { mmap, type } = region;
+  const list: Capability[] = [];
+  if (mmap !== undefined && mmap.areas.length > 0) {
+    list.push(areasCapability(CAP_ID.SPARSE_MMAP, mmap.areas));
+    if (layouts && mmap.saving !== undefined) {
+      list.push(areasCapability(CAP_ID.SPARSE_MMAP_SAVING, mmap.saving));
+    }
+  }
+  if (type !== undefined) {
+    list.push({
+      id: CAP_ID.TYPE,
+      bytes: TYPE_CAP.BYTES,
+      write(view, at) {
+        view.setUint32(at + TYPE_CAP.TYPE, type.type, true);
+        view.setUint32(at + TYPE_CAP.SUBTYPE, type.subtype, true);
+      },
+    });
+  }
+  return list;
+}
+
+function areasCapability(id: number, areas: readonly MmapArea[]): Capability {
+  return {
+    id,
+    bytes: SPARSE_CAP.AREAS + areas.length * AREA_BYTES,
+    write(view, at) {
+      view.setUint32(at + SPARSE_CAP.NR_AREAS, areas.length, true);
+      view.setUint32(at + SPARSE_CAP.NR_AREAS + 4, 0, true);
+      writeAreas(view, at + SPARSE_CAP.AREAS, areas);
+    },
+  };
 }
 
 /**
- * Writes a reply. With `caps` false the capability is left out, as libvfio-user does where argsz has
- * no room for it; argsz then tells the client what to ask for.
+ * Bytes of the whole reply payload for `region`.
+ * @param layouts - the client knows of layouts that change (`vfmig.layout`)
+ */
+export function regionInfoBytes(region: RegionInfo, layouts: boolean = false): number {
+  return capabilitiesOf(region, layouts).reduce<number>(
+    (sum, { bytes }) => sum + bytes,
+    REGION_INFO.BYTES,
+  );
+}
+
+/**
+ * Writes a reply. With `caps` false the capabilities are left out, as libvfio-user does where argsz has
+ * no room for them; argsz then tells the client what to ask for.
  */
 export function writeRegionInfo(
   view: DataView,
   at: number,
   region: RegionInfo,
   caps: boolean,
+  layouts: boolean = false,
 ): number {
-  const full = regionInfoBytes(region);
-  const mappable = full > REGION_INFO.BYTES;
-  const withCaps = mappable && caps;
+  const list = capabilitiesOf(region, layouts);
+  const full = regionInfoBytes(region, layouts);
+  const mappable = region.mmap !== undefined && region.mmap.areas.length > 0;
+  const withCaps = caps && list.length > 0;
   const flags =
     (region.read ? REGION_FLAG.READ : 0) |
     (region.write ? REGION_FLAG.WRITE : 0) |
@@ -99,23 +153,16 @@ export function writeRegionInfo(
   writeU64(view, at + REGION_INFO.SIZE, region.size);
   const fdOffset = mappable && region.mmap ? region.mmap.fdOffset : 0n;
   view.setBigUint64(at + REGION_INFO.OFFSET, fdOffset, true);
-  if (!withCaps || !region.mmap) return REGION_INFO.BYTES;
-  writeSparseCap(view, at + REGION_INFO.BYTES, region.mmap.areas);
-  return full;
-}
-
-function writeSparseCap(view: DataView, at: number, areas: readonly MmapArea[]): void {
-  view.setUint16(at + SPARSE_CAP.ID, CAP_SPARSE_MMAP, true);
-  view.setUint16(at + SPARSE_CAP.VERSION, 1, true);
-  view.setUint32(at + SPARSE_CAP.NEXT, 0, true);
-  view.setUint32(at + SPARSE_CAP.NR_AREAS, areas.length, true);
-  view.setUint32(at + SPARSE_CAP.NR_AREAS + 4, 0, true);
-  let cursor = at + SPARSE_CAP.AREAS;
-  for (const area of areas) {
-    writeU64(view, cursor, area.offset);
-    writeU64(view, cursor + 8, area.size);
-    cursor += SPARSE_CAP.AREA_BYTES;
+  if (!withCaps) return REGION_INFO.BYTES;
+  let offset: number = REGION_INFO.BYTES;
+  for (const [i, { id, bytes, write }] of list.entries()) {
+    view.setUint16(at + offset + CAP.ID, id, true);
+    view.setUint16(at + offset + CAP.VERSION, 1, true);
+    view.setUint32(at + offset + CAP.NEXT, i + 1 < list.length ? offset + bytes : 0, true);
+    write(view, at + offset);
+    offset += bytes;
   }
+  return full;
 }
 
 export function readRegionInfo(view: DataView, at: number, length: number): RegionInfoReply {
@@ -135,33 +182,59 @@ export function readRegionInfo(view: DataView, at: number, length: number): Regi
     read: (flags & REGION_FLAG.READ) !== 0,
     write: (flags & REGION_FLAG.WRITE) !== 0,
     mmap: (flags & REGION_FLAG.MMAP) !== 0,
-    areas: caps ? findSparseAreas(view, at, length, first, size) : undefined,
+    ...(caps ? readCapabilities(view, at, length, first, size) : NO_CAPABILITIES),
   };
 }
 
-function findSparseAreas(
+interface ReplyCapabilities {
+  areas: readonly MmapArea[] | undefined;
+  saving: readonly MmapArea[] | undefined;
+  type: SpecificType | undefined;
+}
+
+const NO_CAPABILITIES: Readonly<ReplyCapabilities> = {
+  areas: undefined,
+  saving: undefined,
+  type: undefined,
+};
+
+/** The first capability of each kind; kinds that are not known are passed over. */
+function readCapabilities(
   view: DataView,
   at: number,
   length: number,
   first: number,
   regionSize: number,
-): readonly MmapArea[] | undefined {
+): Readonly<ReplyCapabilities> {
+  const found = { ...NO_CAPABILITIES };
   let offset = first;
   for (let seen = 0; offset !== 0; seen += 1) {
-    if (seen === MAX_CAPS || offset < REGION_INFO.BYTES || offset > length - 8) {
+    if (seen === MAX_CAPS || offset < REGION_INFO.BYTES || offset > length - CAP.BYTES) {
       throw refusal("EINVAL", `region capability at offset ${offset} is outside the reply`, {
         offset,
       });
     }
-    if (view.getUint16(at + offset + SPARSE_CAP.ID, true) === CAP_SPARSE_MMAP) {
-      return readSparseAreas(view, at + offset, length - offset, regionSize);
+    const [start, room] = [at + offset, length - offset];
+    const id = view.getUint16(start + CAP.ID, true);
+    if (id === CAP_ID.SPARSE_MMAP) found.areas ??= readAreasCap(view, start, room, regionSize);
+    else if (id === CAP_ID.TYPE) found.type ??= readTypeCap(view, start, room);
+    else if (id === CAP_ID.SPARSE_MMAP_SAVING) {
+      found.saving ??= readAreasCap(view, start, room, regionSize);
     }
-    offset = view.getUint32(at + offset + SPARSE_CAP.NEXT, true);
+    offset = view.getUint32(start + CAP.NEXT, true);
   }
-  return undefined;
+  return found;
 }
 
-function readSparseAreas(
+function readTypeCap(view: DataView, at: number, room: number): SpecificType {
+  needPayload("region type capability", room, TYPE_CAP.BYTES);
+  return {
+    type: view.getUint32(at + TYPE_CAP.TYPE, true),
+    subtype: view.getUint32(at + TYPE_CAP.SUBTYPE, true),
+  };
+}
+
+function readAreasCap(
   view: DataView,
   at: number,
   room: number,
@@ -169,22 +242,8 @@ function readSparseAreas(
 ): readonly MmapArea[] {
   needPayload("sparse mmap capability", room, SPARSE_CAP.AREAS);
   const count = view.getUint32(at + SPARSE_CAP.NR_AREAS, true);
-  if (count > MAX_AREAS || SPARSE_CAP.AREAS + count * SPARSE_CAP.AREA_BYTES > room) {
+  if (count > MAX_AREAS || SPARSE_CAP.AREAS + count * AREA_BYTES > room) {
     throw refusal("EINVAL", `sparse mmap capability claims ${count} areas`, { count, room });
   }
-  const areas: MmapArea[] = [];
-  let end = 0;
-  for (let i = 0; i < count; i += 1) {
-    const offset = readU64(view, at + SPARSE_CAP.AREAS + i * SPARSE_CAP.AREA_BYTES);
-    const size = readU64(view, at + SPARSE_CAP.AREAS + i * SPARSE_CAP.AREA_BYTES + 8);
-    if (offset < end || offset + size > regionSize) {
-      throw refusal("EINVAL", `mmap area ${i} (offset ${offset}, size ${size}) is not in order`, {
-        offset,
-        size,
-      });
-    }
-    end = offset + size;
-    areas.push({ offset, size });
-  }
-  return areas;
+  return readAreas(view, at + SPARSE_CAP.AREAS, count, regionSize);
 }

@@ -24,7 +24,14 @@ export interface Capabilities {
    */
   readonly twinSocket?: { readonly supported: boolean; readonly fdIndex?: number } | undefined;
   /** Present where the peer is vfmig too: a client's thread, or a server's word on it. */
-  readonly vfmig?: { readonly thread?: string; readonly sameThread?: boolean } | undefined;
+  readonly vfmig?:
+    | {
+        readonly thread?: string;
+        readonly sameThread?: boolean;
+        /** The side speaks of layouts that change: REGION_UNMAPPED, irq types, saving areas. */
+        readonly layout?: boolean;
+      }
+    | undefined;
 }
 
 export interface VersionMessage {
@@ -65,6 +72,7 @@ export function capabilitiesJson(capabilities: Capabilities, only?: ReadonlySet<
     vfmig: capabilities.vfmig && {
       thread: capabilities.vfmig.thread,
       same_thread: capabilities.vfmig.sameThread,
+      layout: capabilities.vfmig.layout,
     },
   };
   const entries = Object.entries(all).filter(
@@ -144,6 +152,7 @@ function readOwn(raw: Readonly<Record<string, unknown>>): NonNullable<Capabiliti
   return {
     ...(typeof thread === "string" ? { thread } : {}),
     ...(raw["same_thread"] === true ? { sameThread: true } : {}),
+    ...(raw["layout"] === true ? { layout: true } : {}),
   };
 }
 

@@ -1,3 +1,5 @@
+import { COMMAND } from "../codec/commands.ts";
+
 /** What is done with one command. */
 export interface CommandSupport {
   readonly number: number;
@@ -12,9 +14,9 @@ export const COMMAND_SUPPORT: readonly CommandSupport[] = [
   row(2, "DMA_MAP", "with fd, or reached by messages", "the same (`sendFd: false`)"),
   row(3, "DMA_UNMAP", "one, all, with dirty pages", "`unmapDma`, `unmapAllDma`"),
   row(4, "DEVICE_GET_INFO", "yes", "at the start"),
-  row(5, "DEVICE_GET_REGION_INFO", "sparse areas with fd", "the same"),
+  row(5, "DEVICE_GET_REGION_INFO", "sparse areas with fd, types", "the same"),
   row(6, "DEVICE_GET_REGION_IO_FDS", "what `ioFds` gives, else EOPNOTSUPP", "`regionIoFds`"),
-  row(7, "DEVICE_GET_IRQ_INFO", "yes", "at the start"),
+  row(7, "DEVICE_GET_IRQ_INFO", "yes; types with `vfmig.layout`", "at the start"),
   row(8, "DEVICE_SET_IRQS", "every form", "`setIrqs`, in batches of the server's `max_msg_fds`"),
   row(9, "REGION_READ", "yes", "`readRegion`, larger ones in pieces"),
   row(10, "REGION_WRITE", "yes, posted too", "`writeRegion`, posted in the synchronous view"),
@@ -27,6 +29,12 @@ export const COMMAND_SUPPORT: readonly CommandSupport[] = [
   row(17, "MIG_DATA_READ", "yes", "`migration.readData`"),
   row(18, "MIG_DATA_WRITE", "yes", "`migration.writeData`"),
   row(19, "MIG_GET_PRECOPY_INFO (QEMU's branch)", "yes", "`migration.precopyInfo`"),
+  row(
+    COMMAND.REGION_UNMAPPED,
+    "REGION_UNMAPPED (our own)",
+    "with `vfmig.layout`, else ENOSYS",
+    "`releaseRegion`, and when a layout changes",
+  ),
 ];
 
 function row(number: number, name: string, server: string, client: string): CommandSupport {

@@ -24,7 +24,7 @@ it.each([
 
 it("no command is missing in the table", () => {
   const numbers = COMMAND_SUPPORT.map(({ number }) => number);
-  expect(numbers).toEqual(Array.from({ length: 19 }, (_, i) => i + 1));
+  expect(numbers).toEqual([...Array.from({ length: 19 }, (_, i) => i + 1), 0x8001]);
   expect(numbers).toEqual(expect.arrayContaining(Object.values(COMMAND)));
 });
 

@@ -26,6 +26,8 @@ export interface Negotiated {
   readonly writeMultiple: boolean;
   /** DMA messages go over a second socket. */
   readonly twinSocket: boolean;
+  /** Both sides speak of layouts that change (`vfmig.layout`). */
+  readonly layouts: boolean;
   /** The client is of a kind that answers DMA messages as the specification has them, or nearly. */
   readonly takesDmaMessages: boolean;
 }
@@ -60,6 +62,7 @@ export function negotiate(
       maxDmaMaps: Math.min(settings.maxDmaMaps, client.maxDmaMaps),
       writeMultiple: settings.writeMultiple && client.writeMultiple === true,
       twinSocket: wantsTwin(proposal, settings),
+      layouts: client.vfmig?.layout === true,
       // The Rust crate of cloud-hypervisor names neither, and takes a command for a reply.
       takesDmaMessages: proposal.named.has("pgsizes") || proposal.named.has("max_dma_maps"),
     },
@@ -91,7 +94,10 @@ function answerJson(proposal: VersionMessage, settings: ServerSettings): string 
       pageSize: settings.io.pageSize,
       maxBitmapSize: settings.maxBitmapSize,
     },
-    vfmig: proposal.capabilities.vfmig?.thread === threadToken() ? { sameThread: true } : {},
+    vfmig: {
+      ...(proposal.capabilities.vfmig?.thread === threadToken() ? { sameThread: true } : {}),
+      ...(proposal.capabilities.vfmig?.layout === true ? { layout: true } : {}),
+    },
   };
   // These two differ from what the specification assumes of a silent server, so they are always named.
   const named = new Set([...proposal.named, "max_msg_fds", "max_data_xfer_size"]);

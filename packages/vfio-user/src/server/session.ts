@@ -8,7 +8,7 @@ import type { Message } from "../transport/message.ts";
 import { Tracer } from "../trace/tracer.ts";
 import { ClientCalls } from "./client-calls.ts";
 import { DmaTable } from "./dma-table.ts";
-import { handlers } from "./handlers/table.ts";
+import { handlerOf } from "./handlers/table.ts";
 import { IrqTable } from "./irq-table.ts";
 import { Lane } from "./lane.ts";
 import { MAX_MESSAGE_FDS, negotiate, type Negotiated } from "./negotiation.ts";
@@ -72,7 +72,7 @@ export class Session {
     this.settings = settings;
     this.device = settings.device;
     this.irqs = new IrqTable(settings.io, settings.device, settings.logger);
-    this.regionMappings = new RegionMappings(settings.device);
+    this.regionMappings = new RegionMappings(settings.device, "the vfio-user client");
     const { io, clock, trace, logger } = settings;
     this.#tracer = trace === undefined ? undefined : new Tracer(trace, clock, io);
     this.replies = new ReplyWriter(this.#tracer);
@@ -234,7 +234,7 @@ export class Session {
       this.#negotiate(message);
       return;
     }
-    const handler = handlers[message.command];
+    const handler = handlerOf(message.command);
     try {
       if (this.#refused !== undefined && !STILL_SERVED.has(message.command)) throw this.#refused;
       if (handler === undefined) {

@@ -8,6 +8,7 @@ import { IRQ_INFO } from "../codec/irq-info.ts";
 import { MIG_DATA } from "../codec/migration.ts";
 import { REGION_ACCESS } from "../codec/region-access.ts";
 import { REGION_INFO } from "../codec/region-info.ts";
+import { REGION_UNMAPPED } from "../codec/region-unmapped.ts";
 import { SET_IRQS } from "../codec/set-irqs.ts";
 import { VERSION } from "../codec/version.ts";
 
@@ -94,6 +95,8 @@ export function describeRequest(command: number, fields: Fields, noReply: boolea
       return `${name} index=${irq(fields.number(IRQ_INFO.INDEX))}`;
     case COMMAND.DEVICE_SET_IRQS:
       return `${name} flags=${fields.u32(SET_IRQS.FLAGS)} index=${irq(fields.number(SET_IRQS.INDEX))} start=${fields.decimal(SET_IRQS.START)} count=${fields.decimal(SET_IRQS.COUNT)}${fields.length > SET_IRQS.DATA ? ` data=${fields.data(SET_IRQS.DATA)}` : ""}`;
+    case COMMAND.REGION_UNMAPPED:
+      return `${name} index=${region(fields.number(REGION_UNMAPPED.REGION))} count=${fields.decimal(REGION_UNMAPPED.COUNT)}`;
     case COMMAND.REGION_READ:
       return `RD  ${access(fields)}`;
     case COMMAND.REGION_WRITE:

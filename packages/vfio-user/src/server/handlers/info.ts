@@ -30,26 +30,28 @@ export function regionInfo(session: Session, message: Message): void {
   if (region === undefined) {
     throw refusal("EINVAL", `GET_REGION_INFO: the device has no region ${index}`, { index });
   }
-  const { replies } = session;
-  const full = regionInfoBytes(region);
+  const { client, layouts } = session.negotiated;
   // A client that takes no fd with a message cannot map anything.
-  const fds = session.negotiated.client.maxMsgFds;
-  const caps = full > REGION_INFO.BYTES && argsz >= full && fds > 0;
-  // Nobody tells when a client unmaps, so what it was given counts as mapped until it goes.
-  if (caps) session.regionMappings.note(region);
+  const shown = client.maxMsgFds > 0 ? region : { ...region, mmap: undefined };
+  const { replies } = session;
+  const full = regionInfoBytes(shown, layouts);
+  const caps = full > REGION_INFO.BYTES && argsz >= full;
+  // What a client was given counts as mapped until it goes, or says that it is not.
+  if (caps) session.regionMappings.note(shown);
   replies.reserve(full);
-  const size = writeRegionInfo(replies.view, replies.at, region, caps);
-  if (caps && region.mmap !== undefined) replies.send(message, size, [region.mmap.fd]);
+  const size = writeRegionInfo(replies.view, replies.at, shown, caps, layouts);
+  if (caps && shown.mmap !== undefined) replies.send(message, size, [shown.mmap.fd]);
   else replies.send(message, size);
 }
 
 /** `VFIO_USER_DEVICE_GET_IRQ_INFO`. */
 export function irqInfo(session: Session, message: Message): void {
-  const index = readIrqInfoRequest(message.view, message.at, message.length);
+  const { argsz, index } = readIrqInfoRequest(message.view, message.at, message.length);
   const info = session.device.info.irqs[index];
   if (info === undefined) {
     throw refusal("EINVAL", `GET_IRQ_INFO: the device has no irq index ${index}`, { index });
   }
-  const { replies } = session;
-  replies.send(message, writeIrqInfo(replies.view, replies.at, info));
+  const { replies, negotiated } = session;
+  const size = writeIrqInfo(replies.view, replies.at, info, argsz, negotiated.layouts);
+  replies.send(message, size);
 }

@@ -4,6 +4,7 @@ import { REGION_ACCESS, writeRegionAccess } from "../../codec/region-access.ts";
 import { exactPayload, needPayload, readU64 } from "../../codec/wire.ts";
 import type { Message } from "../../transport/message.ts";
 import type { Session } from "../session.ts";
+import { readAsyncRegion, writeAsyncRegion } from "./async-region.ts";
 
 // A guest's CPU stands still behind these two: no allocation up to 8 bytes, and nothing awaited.
 
@@ -16,6 +17,9 @@ export function regionRead(session: Session, message: Message): void {
   const count = view.getUint32(at + REGION_ACCESS.COUNT, true);
   checkLimit("REGION_READ", count, session.negotiated.replyLimit);
   checkAccess(session.device, region, offset, count, "REGION_READ");
+  const waits = session.device.asyncRegions?.get(region);
+  if (waits !== undefined && count > 0)
+    return readAsyncRegion(session, message, waits, region, offset, count);
   const { replies } = session;
   const data = replies.regionData(count);
   if (count > 0) session.device.readRegion(region, offset, data);
@@ -33,6 +37,9 @@ export function regionWrite(session: Session, message: Message): void {
   exactPayload("VFIO_USER_REGION_WRITE", length, REGION_ACCESS.BYTES + count);
   checkLimit("REGION_WRITE", count, session.settings.maxDataTransferSize);
   checkAccess(session.device, region, offset, count, "REGION_WRITE");
+  const waits = session.device.asyncRegions?.get(region);
+  if (waits !== undefined && count > 0)
+    return writeAsyncRegion(session, message, waits, region, offset, count);
   const { replies } = session;
   if (count > 0) session.device.writeRegion(region, offset, writeData(session, message, count));
   if (message.noReply) return;

@@ -7,6 +7,7 @@ import { deviceInfo, irqInfo, regionInfo } from "./info.ts";
 import { setIrqs } from "./irqs.ts";
 import { migDataRead, migDataWrite, precopyInfo } from "./migration-data.ts";
 import { regionIoFds } from "./region-io-fds.ts";
+import { regionUnmapped } from "./region-unmapped.ts";
 import { regionRead, regionWrite } from "./region.ts";
 import { deviceReset } from "./reset.ts";
 import { regionWriteMulti } from "./write-multi.ts";
@@ -17,8 +18,14 @@ import { regionWriteMulti } from "./write-multi.ts";
  */
 export type Handler = (session: Session, message: Message) => void;
 
-/** By command; what is absent is answered with ENOSYS. */
-export const handlers: readonly (Handler | undefined)[] = table();
+/** What serves a command; undefined where nothing does, which is answered with ENOSYS. */
+export function handlerOf(command: number): Handler | undefined {
+  // The one command far away from the others would make a sparse list of the table.
+  return handlers[command] ?? (command === COMMAND.REGION_UNMAPPED ? regionUnmapped : undefined);
+}
+
+/** By command. */
+const handlers: readonly (Handler | undefined)[] = table();
 
 function table(): (Handler | undefined)[] {
   const list: (Handler | undefined)[] = Array.from({ length: 20 });

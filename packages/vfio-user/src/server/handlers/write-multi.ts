@@ -17,6 +17,10 @@ export function regionWriteMulti(session: Session, message: Message): void {
   const writes = readWriteMulti(message.view, message.bytes, message.at, message.length);
   for (const { index, offset, data } of writes) {
     checkAccess(device, index, offset, data.length, "REGION_WRITE_MULTI");
+    if (device.asyncRegions?.has(index) === true) {
+      const what = `region ${index} may have to wait; write to it alone`;
+      throw refusal("EOPNOTSUPP", `REGION_WRITE_MULTI: ${what}`, { index });
+    }
   }
   for (const { index, offset, data } of writes) {
     if (data.length > 0) device.writeRegion(index, offset, data);

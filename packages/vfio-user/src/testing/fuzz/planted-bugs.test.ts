@@ -67,6 +67,20 @@ const BUGS: readonly Bug[] = [
     to: "void irqs;",
     found: /descriptors leaked|interrupt was left/,
   },
+  {
+    name: "what a client maps outlives it",
+    file: "server/teardown.ts",
+    from: "session.regionMappings.forget();",
+    to: "",
+    found: /mapped areas were left/,
+  },
+  {
+    name: "areas that are no whole pages are taken for unmapped",
+    file: "codec/region-unmapped.ts",
+    from: "size > 0 && offset % pageSize === 0 && size % pageSize === 0",
+    to: "offset % pageSize === 0 && size % 4 === 0",
+    found: /grants what is wrong/,
+  },
 ];
 
 /** Runs the fuzzer on a copy of the package in which `bug` is planted. */

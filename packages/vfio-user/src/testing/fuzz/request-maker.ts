@@ -29,6 +29,7 @@ const CAPABILITIES = [
   "{}",
   '{"capabilities":{"max_msg_fds":1,"max_data_xfer_size":4096,"max_dma_maps":3,"twin_socket":{"supported":true}}}',
   '{"capabilities":{"twin_socket":{"supported":true},"write_multiple":true,"max_msg_fds":8}}',
+  '{"capabilities":{"max_msg_fds":8,"pgsizes":4096,"vfmig":{"layout":true}}}',
 ] as const;
 const BAD_CAPABILITIES = [
   "",
@@ -85,7 +86,7 @@ export class RequestMaker {
 
   #request(): Payload {
     const random = this.#random;
-    switch (random.below(17)) {
+    switch (random.below(18)) {
       case 0:
         return this.#dmaMap();
       case 1:
@@ -117,6 +118,8 @@ export class RequestMaker {
         return this.#writeMulti();
       case 14:
         return this.#migrationData();
+      case 15:
+        return this.#regionUnmapped();
       default:
         return this.#feature();
     }
@@ -192,6 +195,21 @@ export class RequestMaker {
     );
     const claimed = random.oneIn(8) ? random.wideField() : count;
     return { command: 15, payload: join(u64(claimed), ...entries) };
+  }
+
+  #regionUnmapped(): Payload {
+    const random = this.#random;
+    const count = random.below(4);
+    const field = (): bigint | number =>
+      random.oneIn(10) ? random.wideField() : random.below(5) * (random.oneIn(10) ? 100 : 4096);
+    const areas = Array.from({ length: count }, (_, i) =>
+      u64(random.oneIn(3) ? field() : i * 4096, random.oneIn(3) ? field() : 4096),
+    );
+    const claimed = random.oneIn(10) ? random.field() : count;
+    const argsz = random.oneIn(10) ? random.field() : 16 + 16 * count;
+    const region = random.pick([2, 2, 2, random.below(12)]);
+    const flags = random.oneIn(20) ? random.field() : 0;
+    return { command: 0x8001, payload: join(u32(argsz, flags, region, claimed), ...areas) };
   }
 
   #migrationData(): Payload {

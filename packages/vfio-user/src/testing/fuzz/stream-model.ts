@@ -32,7 +32,12 @@ const FIXED: ReadonlyMap<number, number> = new Map([
   [13, 0],
   [15, 8],
   [18, 0],
+  [0x8001, 0],
 ]);
+/** Our own message that areas are unmapped, and the word in a version that makes it one. */
+const UNMAPPED = 0x8001;
+const UNMAPPED_WORD = '"vfmig":{"layout":true}';
+const MAX_AREAS = 1024;
 
 /**
  * Reads what the fuzzer sends as the specification has it, on its own, and says which answers are owed and
@@ -47,6 +52,8 @@ export class StreamModel {
   #broken = false;
   /** A command was sent. */
   #begun = false;
+  /** The client has offered to say what it unmaps. */
+  #unmaps = false;
   readonly #owed = new Map<number, Expected[]>();
 
   /** Number of answers that have not come. */
@@ -125,6 +132,11 @@ export class StreamModel {
     if ((flags & 0xf) !== 0) return;
     const first = !this.#begun;
     this.#begun = true;
+    if (first) {
+      const { buffer, byteOffset, byteLength } = view;
+      const text = Buffer.from(buffer, byteOffset, byteLength).toString("latin1");
+      this.#unmaps = text.includes(UNMAPPED_WORD);
+    }
     if ((flags & NO_REPLY) !== 0) {
       // A first message that asks for no answer may well be one that ends the connection.
       if (first) this.mayEnd = true;
@@ -133,7 +145,7 @@ export class StreamModel {
     // Nothing but a version can be first.
     const expected: Expected = first
       ? { command: view.getUint16(2, true), outcome: "either" }
-      : expectation(view);
+      : expectation(view, this.#unmaps);
     if (first && expected.command !== 1) this.mayEnd = true;
     const list = this.#owed.get(id);
     if (list === undefined) this.#owed.set(id, [expected]);
@@ -141,10 +153,13 @@ export class StreamModel {
   }
 }
 
-function expectation(view: DataView): Expected {
+function expectation(view: DataView, unmaps: boolean): Expected {
   const command = view.getUint16(2, true);
   const payload = view.byteLength - LIMITS.header;
   if (command === 9 || command === 10) return accessExpectation(view, command, payload);
+  if (command === UNMAPPED) {
+    return { command, outcome: unmaps && isUnmapping(view, payload) ? "ok" : "error" };
+  }
   if (command === 0 || command === 11 || command === 12 || command === 14 || command > 19) {
     return { command, outcome: "error" };
   }
@@ -164,4 +179,22 @@ function accessExpectation(view: DataView, command: number, payload: number): Ex
   const small = count <= 4096 && region !== MAPPED_REGION;
   if (!whole || !inside) return { command, outcome: "error" };
   return { command, outcome: small ? "ok" : "either", payloadBytes: read ? 16 + count : 16 };
+}
+
+/** Whole pages of a region that there is, in order, in a message that is as long as it says. */
+function isUnmapping(view: DataView, payload: number): boolean {
+  if (payload < 16) return false;
+  const [argsz, flags, region, count] = [16, 20, 24, 28].map((at) => view.getUint32(at, true));
+  const size = REGIONS[region ?? -1];
+  if (size === undefined || count === undefined || count > MAX_AREAS || flags !== 0) return false;
+  if (payload !== 16 + 16 * count || argsz !== payload) return false;
+  let end = 0n;
+  for (let i = 0; i < count; i += 1) {
+    const offset = view.getBigUint64(32 + 16 * i, true);
+    const length = view.getBigUint64(40 + 16 * i, true);
+    if (offset < end || length === 0n || offset % 4096n !== 0n || length % 4096n !== 0n)
+      return false;
+    end = offset + length;
+  }
+  return end <= BigInt(size);
 }

@@ -1,0 +1,119 @@
+import { join, resolve } from "node:path";
+import {
+  type BaseContext,
+  type BaseDefinition,
+  defineBase,
+  type DeviceInfo,
+  VfmigError,
+  type VfioDevice,
+} from "@vfmig/core";
+import { createLinuxIo } from "@vfmig/linux";
+import { z } from "zod";
+import { connectVfioUser, type VfioUserClient } from "../client/client.ts";
+import { PACKAGE_VERSION } from "../package-version.ts";
+
+/** Milliseconds between two attempts to connect. */
+const RETRY_MS = 50;
+
+/** Another vfio-user server's device, as the base of one here. One of `path` and `device` is given. */
+export interface VfioUserBaseOptions {
+  /** Its unix socket, relative to the configuration's folder. */
+  readonly path?: string | undefined;
+  /** The name of another device of the same configuration. */
+  readonly device?: string | undefined;
+  /** How long the server may take to appear, in milliseconds. */
+  readonly connectMs: number;
+  /** How long a single access may take, in milliseconds. */
+  readonly accessMs: number;
+}
+
+const options: z.ZodType<VfioUserBaseOptions> = z
+  .strictObject({
+    path: z.string().min(1).optional(),
+    device: z.string().min(1).optional(),
+    connectMs: z.number().min(0).max(600_000).default(10_000),
+    accessMs: z.number().min(1).max(600_000).default(5000),
+  })
+  .refine(({ path, device }) => (path === undefined) !== (device === undefined), {
+    error: "name one of path (a socket) and device (of this configuration)",
+  });
+
+/**
+ * Takes the device of another vfio-user server as a base. Its regions are reached by messages alone, so
+ * that no fd of it counts as mapped there.
+ *
+ * @throws VfmigError `ERR_VFMIG_VFIO_USER_TIMEOUT` where no server appears, and those of
+ * {@link connectVfioUser}
+ */
+const base: BaseDefinition<VfioUserBaseOptions> = defineBase({
+  name: "vfio-user",
+  version: PACKAGE_VERSION,
+  options,
+  open: async (context) => served(await connect(context, pathOf(context)), context),
+});
+
+export default base;
+
+function pathOf({
+  options: { path, device },
+  folder,
+  runtimeFolder,
+}: BaseContext<VfioUserBaseOptions>): string {
+  return path === undefined ? join(runtimeFolder, `${device}.sock`) : resolve(folder, path);
+}
+
+async function connect(
+  { clock, logger, device, options: { connectMs, accessMs } }: BaseContext<VfioUserBaseOptions>,
+  path: string,
+): Promise<VfioUserClient> {
+  const end = clock.now() + connectMs;
+  const io = createLinuxIo();
+  for (;;) {
+    try {
+      const settings = { io, path, clock, logger, regionFds: false, syncTimeoutMs: accessMs };
+      return await connectVfioUser(settings);
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
+      if (clock.now() >= end) throw nobody(device, path, connectMs, error);
+    }
+    await new Promise<void>((wake) => clock.after(RETRY_MS, wake));
+  }
+}
+
+/** True where nobody listens yet, or no longer. */
+function isAbsent(error: unknown): boolean {
+  const errno = VfmigError.is(error) ? error.details["errno"] : undefined;
+  return errno === "ENOENT" || errno === "ECONNREFUSED";
+}
+
+function nobody(device: string, path: string, ms: number, cause: unknown): VfmigError {
+  return new VfmigError(
+    "ERR_VFMIG_VFIO_USER_TIMEOUT",
+    `Device "${device}": no vfio-user server listens at ${path} after ${ms} ms; start it first, or correct the path.`,
+    { layer: "base", details: { device, path, ms }, cause },
+  );
+}
+
+/** The remote device under this configuration's name for it. */
+function served(
+  client: VfioUserClient,
+  { device: name }: BaseContext<VfioUserBaseOptions>,
+): VfioDevice {
+  const { device } = client;
+  return {
+    get info(): DeviceInfo {
+      const { identity, ...info } = device.info;
+      const own = { device: name, base: { name: "vfio-user", version: PACKAGE_VERSION } };
+      return { ...info, identity: { ...identity, ...own } };
+    },
+    migration: device.migration,
+    dmaLogging: device.dmaLogging,
+    readRegion: (index, offset, into) => device.readRegion(index, offset, into),
+    writeRegion: (index, offset, from) => device.writeRegion(index, offset, from),
+    setIrqs: (request) => device.setIrqs(request),
+    mapDma: (mapping) => device.mapDma(mapping),
+    unmapDma: (range) => device.unmapDma(range),
+    reset: () => device.reset(),
+    [Symbol.asyncDispose]: () => client.close(),
+  };
+}

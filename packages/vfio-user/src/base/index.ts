@@ -1,0 +1,1 @@
+export { default, type VfioUserBaseOptions } from "./base.ts";
