@@ -61,6 +61,12 @@ export interface FileIdentity {
   readonly id: string;
   /** True for a file that lies in memory: a memfd, or one on tmpfs or hugetlbfs. */
   readonly inMemory: boolean;
+  /** True for a regular file, which has a size and may be mapped; {@link NativeIo.status} tells what else. */
+  readonly regular: boolean;
+  /** In bytes. */
+  readonly size: bigint;
+  /** As in {@link FileStatus}. */
+  readonly shrinkSealed: boolean;
 }
 
 /** Who is at the other end of a unix socket, as of its connect or listen (`SO_PEERCRED`). */

@@ -15,11 +15,14 @@ describeNativeIo("descriptors", (rig) => {
 
   test("descriptors of one file have one identity, and others another", () => {
     const fd = rig.own(rig.io.memfd("m", 4096));
-    const { id, inMemory } = rig.io.identify(fd);
-    expect(inMemory).toBe(true);
+    const { id, ...more } = rig.io.identify(fd);
+    expect(more).toEqual({ inMemory: true, regular: true, size: 4096n, shrinkSealed: true });
     expect(rig.io.identify(rig.own(rig.io.dup(fd))).id).toBe(id);
     expect(rig.io.identify(rig.own(rig.io.memfd("m", 4096))).id).not.toBe(id);
-    expect(rig.io.identify(rig.own(rig.io.eventfd())).inMemory).toBe(false);
+    expect(rig.io.identify(rig.own(rig.io.eventfd()))).toMatchObject({
+      inMemory: false,
+      regular: false,
+    });
   });
 
   test("a duplicate goes on when the first one is closed", () => {

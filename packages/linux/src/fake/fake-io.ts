@@ -81,10 +81,12 @@ export function createFakeIo(options: FakeIoOptions = {}): FakeIo {
       const { kind, size, shrinkSealed } = descriptors.get("fstat", fd);
       return { kind, size, shrinkSealed };
     },
-    identify: (fd) => ({
-      id: descriptors.identify("fstat", fd),
-      inMemory: descriptors.get("fstat", fd) instanceof FakeMemfd,
-    }),
+    identify(fd) {
+      const { kind, size, shrinkSealed } = descriptors.get("fstat", fd);
+      const inMemory = kind === "memfd";
+      const id = descriptors.identify("fstat", fd);
+      return { id, inMemory, regular: inMemory || kind === "file", size, shrinkSealed };
+    },
     setNonBlocking: (fd) => void descriptors.get("fcntl", fd),
     memfd(name, size) {
       if (!Number.isSafeInteger(size) || size < 0) {

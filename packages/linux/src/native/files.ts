@@ -29,13 +29,22 @@ export function createFiles(
     status: (fd) => status(libc, fd, linkOf),
     identify(fd) {
       checkFd("fstat", fd);
-      const { dev, ino } = fstat(fd);
+      const stats = fstat(fd);
       // Only files in memory answer with seals (`fcntl(2)`).
-      return { id: `${dev}:${ino}`, inMemory: libc.fcntl(fd, abi.F_GET_SEALS, 0) >= 0 };
+      const seals = libc.fcntl(fd, abi.F_GET_SEALS, 0);
+      return {
+        id: `${stats.dev}:${stats.ino}`,
+        inMemory: seals >= 0,
+        regular: stats.isFile(),
+        size: stats.size,
+        shrinkSealed: seals >= 0 && (seals & abi.F_SEAL_SHRINK) !== 0,
+      };
     },
     setNonBlocking(fd) {
       checkFd("fcntl", fd);
       const flags = libc.fcntl(fd, abi.F_GETFL, 0);
+      // Most that come over a socket are so already, and each has to be asked.
+      if (flags >= 0 && (flags & abi.O_NONBLOCK) !== 0) return;
       if (flags < 0 || libc.fcntl(fd, abi.F_SETFL, flags | abi.O_NONBLOCK) < 0) {
         throw systemCallError("fcntl", libc.errno(), { fd });
       }
@@ -112,6 +121,16 @@ function createLinks(libc: Libc): (fd: number) => string {
   return (fd) => {
     const length = libc.readlink(`/proc/self/fd/${fd}`, scratch.address, scratch.bytes.length);
     // Without /proc the kind is known less closely, and nothing else is lost.
-    return length < 0 ? "" : String.fromCharCode(...scratch.bytes.subarray(0, length));
+    if (length < 0) return "";
+    if (length === EVENTFD.length && isEventfd(scratch.bytes)) return EVENTFD;
+    return String.fromCharCode(...scratch.bytes.subarray(0, length));
   };
+}
+
+/** Compared in place: an eventfd comes with each SET_IRQS. */
+function isEventfd(link: Uint8Array): boolean {
+  for (let at = 0; at < EVENTFD.length; at++) {
+    if (link[at] !== EVENTFD.charCodeAt(at)) return false;
+  }
+  return true;
 }

@@ -1,4 +1,4 @@
-import type { MappedMemory, NativeIo } from "@vfmig/linux";
+import type { FileIdentity, MappedMemory, NativeIo } from "@vfmig/linux";
 import { VfmigError } from "@vfmig/core";
 import { refusal } from "../codec/errno.ts";
 
@@ -47,8 +47,9 @@ export class MemoryFiles {
    * `ERR_VFMIG_SYSTEM_CALL` where the kernel refuses
    */
   open(fd: number, offset: bigint, size: bigint, write: boolean): MappedMemory {
-    const fileSize = this.#check(fd, offset + size, size);
-    const key = `${this.#io.identify(fd).id}/${write ? "rw" : "ro"}`;
+    const file = this.#io.identify(fd);
+    const fileSize = this.#check(fd, file, offset + size, size);
+    const key = `${file.id}/${write ? "rw" : "ro"}`;
     let extents = this.#files.get(key);
     if (extents === undefined) this.#files.set(key, (extents = []));
     const end = offset + size;
@@ -64,12 +65,14 @@ export class MemoryFiles {
   }
 
   /** The file's size in bytes, where it may be memory and has enough of it. */
-  #check(fd: number, end: bigint, size: bigint): bigint {
-    const { kind, size: fileSize, shrinkSealed } = this.#io.status(fd);
-    if (kind !== "file" && kind !== "memfd" && kind !== "device") {
+  #check(fd: number, file: FileIdentity, end: bigint, size: bigint): bigint {
+    const { size: fileSize, shrinkSealed } = file;
+    // What a descriptor is called costs more than all else here, and a regular file needs no name.
+    const kind = file.regular ? "file" : this.#io.status(fd).kind;
+    if (kind !== "file" && kind !== "device") {
       throw refusal("EINVAL", `DMA_MAP: memory cannot be a ${kind}`, { kind });
     }
-    if (this.#policy !== "any" && !this.#io.identify(fd).inMemory) {
+    if (this.#policy !== "any" && !file.inMemory) {
       throw refusal(
         "EINVAL",
         `DMA_MAP: the ${kind} is neither a memfd nor a file on tmpfs or hugetlbfs; use such memory, or serve with memoryFiles: "any"`,
