@@ -16,6 +16,7 @@ import { Interrupts, type IrqEventFactory } from "./interrupts.ts";
 import { LayoutIrq } from "./layout-irq.ts";
 import { differWhileSaving, layOut } from "./layouts.ts";
 import { DEFAULT_COMPOSE_LIMITS, PluginGuard, type ComposeLimits } from "./plugin-guard.ts";
+import { refuseSecondMigration } from "./one-migration.ts";
 import type { MemoryAllocator } from "./private-memory.ts";
 import { RegionLayouts } from "./region-layouts.ts";
 import { RegionRouter } from "./region-router.ts";
@@ -52,6 +53,7 @@ export async function compose<Options>(
   definition: SubDriverDefinition<Options>,
   options: ComposeOptions<Options> = {},
 ): Promise<ComposedDevice> {
+  refuseSecondMigration(base, definition);
   const { logger = silentLogger, clock = systemClock, integrity } = options;
   const limits = { ...DEFAULT_COMPOSE_LIMITS, ...options.limits };
   const guard = new PluginGuard(definition.name, clock);
