@@ -1,4 +1,4 @@
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import {
   defineScenario,
@@ -32,6 +32,7 @@ interface MoveOptions {
   readonly traffic: "pcap" | "mixed";
   readonly ramMiB?: number | undefined;
   readonly queuePairs: number;
+  readonly wires: Readonly<Record<string, string>>;
   readonly settleMs: number;
 }
 
@@ -45,6 +46,8 @@ const optionsSchema: z.ZodType<MoveOptions> = z.strictObject({
   /** Default: what rings and buffers of that many queues need. */
   ramMiB: z.int().min(8).max(4096).optional(),
   queuePairs: z.int().min(1).max(16).default(4),
+  /** Whose port a wire joins, by the name of the device that the guest uses; default the same one's. */
+  wires: z.record(z.string(), z.string()).default({}),
   /** Traffic before the first move and after the last; milliseconds. */
   settleMs: z.int().min(0).max(3_600_000).default(500),
 });
@@ -79,7 +82,10 @@ async function run(context: Context): Promise<ScenarioReport> {
   const accepted = new AcceptedFrames();
   const trouble = new Trouble();
   await using wire = await startWireProcess({
-    ports: [first, second].map((device) => ({ name: device.name, path: wirePath(device) })),
+    ports: [first, second].map((device) => ({
+      name: device.name,
+      path: wirePath(context, device),
+    })),
     traffic,
     guestMac,
     onAccepted: (event) => accepted.note(event),
@@ -257,7 +263,7 @@ function ramMiB({ ramMiB: wanted, queuePairs }: MoveOptions, mtu: number): numbe
   return wanted ?? 16 + queuePairs * (mtu > 1500 ? 4 : 3);
 }
 
-/** Where a model's port listens: beside its device's own socket. */
-function wirePath(device: ServedDevice): string {
-  return join(dirname(device.socketPath), `${device.name}.wire`);
+/** Where a model's port listens: in the folder of the run. */
+function wirePath({ options: { wires }, scratch }: Context, { name }: ServedDevice): string {
+  return join(scratch, `${wires[name] ?? name}.wire`);
 }

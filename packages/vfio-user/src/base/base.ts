@@ -21,6 +21,8 @@ export interface VfioUserBaseOptions {
   readonly path?: string | undefined;
   /** The name of another device of the same configuration. */
   readonly device?: string | undefined;
+  /** Bits of the addresses that the device reaches: the protocol has no message that tells them. */
+  readonly addressBits: number;
   /** How long the server may take to appear, in milliseconds. */
   readonly connectMs: number;
   /** How long a single access may take, in milliseconds. */
@@ -31,6 +33,7 @@ const options: z.ZodType<VfioUserBaseOptions> = z
   .strictObject({
     path: z.string().min(1).optional(),
     device: z.string().min(1).optional(),
+    addressBits: z.int().min(32).max(64).default(39),
     connectMs: z.number().min(0).max(600_000).default(10_000),
     accessMs: z.number().min(1).max(600_000).default(5000),
   })
@@ -97,14 +100,15 @@ function nobody(device: string, path: string, ms: number, cause: unknown): Vfmig
 /** The remote device under this configuration's name for it. */
 function served(
   client: VfioUserClient,
-  { device: name }: BaseContext<VfioUserBaseOptions>,
+  { device: name, options: { addressBits } }: BaseContext<VfioUserBaseOptions>,
 ): VfioDevice {
   const { device } = client;
+  const iovaWindows = [{ first: 0n, last: (1n << BigInt(addressBits)) - 1n }];
   return {
     get info(): DeviceInfo {
       const { identity, ...info } = device.info;
       const own = { device: name, base: { name: "vfio-user", version: PACKAGE_VERSION } };
-      return { ...info, identity: { ...identity, ...own } };
+      return { ...info, iovaWindows, identity: { ...identity, ...own } };
     },
     migration: device.migration,
     dmaLogging: device.dmaLogging,
