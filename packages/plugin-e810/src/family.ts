@@ -26,4 +26,5 @@ export const E810_FAMILY: VfFamily = {
   rxFormats: [0, 1],
   // DBUFF of the Rx context: 7 bits in units of 128 bytes.
   maxRxBuffer: 127 * 128,
+  halvesApart: true,
 };

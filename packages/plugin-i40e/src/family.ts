@@ -32,4 +32,5 @@ export const I40E_FAMILY: VfFamily = {
   rxFormats: [0, 1],
   // DBUFF of the Rx context: 7 bits in units of 128 bytes.
   maxRxBuffer: 127 * 128,
+  halvesApart: false,
 };

@@ -39,6 +39,8 @@ export interface RingCodec {
   written(data: DataView, offset: number): number;
   /** Writes a finished descriptor back; the word that announces it is stored last. */
   writeBack(from: DataView, fromOffset: number, to: DataView, toOffset: number): void;
+  /** Writes a slot back as the last of a frame that came broken, which the guest's driver drops. */
+  discard?(to: DataView, offset: number): void;
   /** Writes a whole frame of the relay's owner as one descriptor; returns bits of {@link SLOT}. */
   own?(to: DataView, offset: number, address: number, length: number): number;
 }

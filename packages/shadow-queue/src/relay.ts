@@ -39,6 +39,10 @@ export class RingRelay {
   #outstanding = 0;
   #span: MemorySpan | undefined;
   #faulty = false;
+  /** Nothing of the guest's slot 0 and beyond is forwarded. */
+  #wrapHeld = false;
+  /** Slots that end as broken frames before anything else is forwarded. */
+  #owed = 0;
   #forwarded = 0;
   #completed = 0;
   #own = 0;
@@ -78,6 +82,22 @@ export class RingRelay {
     return this.#outstanding === 0 && this.#guestNext === this.#guestTail;
   }
 
+  /**
+   * While {@link holdAtWrap} is on and all slots up to the ring's end were forwarded: how many of them
+   * are not finished. Otherwise -1.
+   */
+  get toWrap(): number {
+    if (!this.#wrapHeld || this.#guestNext !== 0) {
+      return -1;
+    }
+    return distance(this.#guestComplete, 0, this.#guestCount);
+  }
+
+  /** Slots that were to be discarded and that the guest has not posted yet. */
+  get owed(): number {
+    return this.#owed;
+  }
+
   get counters(): RelayCounters {
     return {
       forwarded: this.#forwarded,
@@ -103,6 +123,8 @@ export class RingRelay {
     this.#scan = 0;
     this.#ready = 0;
     this.#outstanding = 0;
+    this.#owed = 0;
+    this.#wrapHeld = false;
     this.#faulty = false;
     this.#running = true;
   }
@@ -137,14 +159,62 @@ export class RingRelay {
     return true;
   }
 
+  /**
+   * Gives the device no slot from the guest's slot 0 on, so that it comes to the end of the guest's
+   * ring and no further. Off again: forwards what waited.
+   */
+  holdAtWrap(on: boolean): void {
+    this.#wrapHeld = on;
+    if (!on) {
+      this.forward();
+    }
+  }
+
+  /**
+   * Finishes the guest's next `count` slots as broken frames, which its driver drops; those that it
+   * has not posted yet, as soon as it has, and before anything is forwarded. Only for a ring that the
+   * device writes, and while the device holds nothing of it.
+   */
+  discard(count: number): void {
+    this.#owed += count;
+    this.#discardPosted();
+  }
+
+  #discardPosted(): void {
+    this.#span = undefined;
+    while (this.#owed > 0 && this.#outstanding === 0 && this.#guestNext !== this.#guestTail) {
+      const at = this.#options.guest.base + this.#guestNext * this.#size;
+      const span = this.#ringSpan(at, "write");
+      if (span === undefined) {
+        this.#fault("ring-unreachable", this.#guestNext, at, this.#size);
+        break;
+      }
+      this.#codec.discard?.(span.data, at - span.base);
+      this.#options.dirty.set(at, this.#size);
+      this.#guestNext = next(this.#guestNext, this.#guestCount);
+      this.#guestComplete = this.#guestNext;
+      this.#owed--;
+    }
+    this.#span = undefined;
+  }
+
   /** Gives the device what the guest has posted, as far as there is room; returns how many. */
   forward(): number {
     if (!this.#running) {
       return 0;
     }
+    if (this.#owed > 0) {
+      this.#discardPosted();
+      if (this.#owed > 0) {
+        return 0;
+      }
+    }
     let moved = 0;
     this.#span = undefined;
     while (this.#guestNext !== this.#guestTail && this.#outstanding < this.#ringCount - 1) {
+      if (this.#wrapHeld && this.#guestNext === 0) {
+        break;
+      }
       if (!this.#forwardOne(this.#guestNext)) {
         break;
       }

@@ -1,5 +1,5 @@
 import { PROGRESS, type RingCodec, SLOT } from "@vfmig/shadow-queue";
-import { RX_DESCRIPTOR_SIZE, RX_STATUS, rxAddress, rxLength } from "./rx.ts";
+import { RX_DESCRIPTOR_SIZE, RX_STATUS, rxAddress, rxLength, writeRxBack } from "./rx.ts";
 import {
   TX_COMMAND,
   TX_DESCRIPTOR_SIZE,
@@ -8,6 +8,9 @@ import {
   txBufferSize,
   writeTxData,
 } from "./tx.ts";
+
+/** Length that a discarded slot tells, in bytes: a driver stops at 0. */
+const BROKEN_LENGTH = 60;
 
 /**
  * The Tx ring. The device's copy always asks for a report at the end of a frame, so that its progress
@@ -88,6 +91,11 @@ export function rxRingCodec(bufferSize: number): RingCodec {
       to.setUint32(toOffset + 12, from.getUint32(fromOffset + 12, true), true);
       // The status word holds DD, by which the guest knows that the rest is there.
       to.setUint32(toOffset + 8, from.getUint32(fromOffset + 8, true), true);
+    },
+    discard(to, offset) {
+      const length = Math.min(BROKEN_LENGTH, bufferSize);
+      const status = RX_STATUS.EOP | RX_STATUS.RXE;
+      writeRxBack(to, offset, { status, length, packetType: 0, hash: 0, tag: 0 });
     },
   };
 }

@@ -20,6 +20,8 @@ export interface VfFamily {
   readonly rxFormats: readonly number[];
   /** Most bytes of an Rx buffer that a queue context can say. */
   readonly maxRxBuffer: number;
+  /** The PF leaves a half of a pair alone whose ring has length 0 in CONFIG_VSI_QUEUES. */
+  readonly halvesApart: boolean;
   /** Bits of an Rx tail that read back as they were written. */
   readonly rxTailMask: number;
   /** Low bits of the receive mailbox's base that are another field. */

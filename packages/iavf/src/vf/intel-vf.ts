@@ -17,7 +17,7 @@ import { describe } from "./describe/describe.ts";
 import { DirtyLog } from "./dirty-log.ts";
 import { vfError } from "./errors.ts";
 import type { VfFamily } from "./family.ts";
-import { Bar0, TRAPPED } from "./function/bar0.ts";
+import { Bar0 } from "./function/bar0.ts";
 import { ConfigSpace } from "./function/config-space.ts";
 import { createHooks } from "./function/mailbox-hooks.ts";
 import { QueueVectors, signal } from "./function/queue-vectors.ts";
@@ -27,6 +27,8 @@ import type { VfOptions } from "./options.ts";
 import type { Parts } from "./parts.ts";
 import { RingPool } from "./queues/ring-memory.ts";
 import { ShadowQueues } from "./queues/shadow-queues.ts";
+import { ShadowController } from "./shadow/controller.ts";
+import { shadowStatus } from "./shadow/status.ts";
 import { EarlyRecords } from "./state/early-records.ts";
 import { capture, save } from "./state/save.ts";
 
@@ -35,9 +37,10 @@ export class IntelVf implements SubDriver {
   readonly regions: readonly RegionFacet[];
   readonly reset: ResetFacet;
   readonly migration: MigrationOps;
-  readonly dirtyTracking: DirtyLog = new DirtyLog();
+  readonly dirtyTracking: DirtyLog;
   readonly #parts: Parts;
   readonly #pool: RingPool;
+  readonly #bar0: Bar0;
   readonly #release: () => void;
 
   /** @throws VfmigError `ERR_VFMIG_VF_LAYOUT` where the device is not laid out as a VF of the family */
@@ -51,6 +54,8 @@ export class IntelVf implements SubDriver {
         { size },
       );
     }
+    const shadow = new ShadowController(() => this.#parts, context.clock);
+    this.dirtyTracking = new DirtyLog(shadow, context.logger);
     const allocate = (bytes: number) => context.dma.allocate(bytes);
     const registers = baseRegisters(context.base, PCI_REGION.BAR0);
     const shared = {
@@ -65,7 +70,16 @@ export class IntelVf implements SubDriver {
     const vectorCount = context.base.info.irqs[PCI_IRQ.MSIX]?.count ?? 0;
     this.#pool.reserve(Math.min(Math.max(vectorCount - 1, 1), VF_REGISTER_COUNT.queues));
     const queues = new ShadowQueues(shared, this.#pool);
-    const vectors = new QueueVectors(context, registers, (tx, rx) => queues.complete(tx, rx));
+    const always = context.options.shadow === "always";
+    queues.relayNew = always;
+    const relay = (tx: number, rx: number): void => {
+      queues.complete(tx, rx);
+      shadow.moved();
+    };
+    const vectors = new QueueVectors(context, registers, {
+      relay,
+      ...(!always && { interposed: () => queues.interposed }),
+    });
     const session: Parts["session"] = {
       phase: "running",
       touched: false,
@@ -84,7 +98,7 @@ export class IntelVf implements SubDriver {
     });
     vectorZero = context.interrupts.intercept(PCI_IRQ.MSIX, 0, () => {
       mailbox.onInterrupt();
-      queues.complete(vectors.zero.txQueues, vectors.zero.rxQueues);
+      relay(vectors.zero.txQueues, vectors.zero.rxQueues);
     });
     const interception = vectorZero;
     this.#release = () => interception.release();
@@ -96,12 +110,14 @@ export class IntelVf implements SubDriver {
       registers,
       config,
       queues,
+      shadow,
       vectors,
       mailbox,
       announcement,
       session,
     };
-    this.regions = [new Bar0({ ...this.#parts, index: PCI_REGION.BAR0 }), config];
+    this.#bar0 = new Bar0({ ...this.#parts, index: PCI_REGION.BAR0 });
+    this.regions = [this.#bar0, config];
     this.reset = {
       prepare: () => this.#forget(),
       done: () => config.refresh(),
@@ -131,6 +147,7 @@ export class IntelVf implements SubDriver {
     vectors.thaw();
     mailbox.clear();
     mailbox.thaw();
+    this.#parts.shadow.reset();
     session.phase = "running";
     session.touched = false;
     session.loaded = false;
@@ -143,11 +160,15 @@ export class IntelVf implements SubDriver {
   }
 
   status(): Readonly<Record<string, unknown>> {
-    const { queues, session, mailbox, context } = this.#parts;
+    const { queues, session, mailbox } = this.#parts;
     return {
-      shadow: context.options.shadow,
+      ...shadowStatus(this.#parts),
       trapped: [
-        ...TRAPPED.map(({ offset, size }) => ({ region: PCI_REGION.BAR0, offset, size })),
+        ...this.#bar0.trapped.map(({ offset, size }) => ({
+          region: PCI_REGION.BAR0,
+          offset,
+          size,
+        })),
         ...this.#parts.config.trapped.map(({ offset, size }) => ({
           region: PCI_REGION.CONFIG,
           offset,
@@ -165,7 +186,8 @@ export class IntelVf implements SubDriver {
   }
 
   close(): Promise<void> {
-    const { mailbox, vectors, announcement } = this.#parts;
+    const { mailbox, vectors, announcement, shadow } = this.#parts;
+    shadow.dispose();
     try {
       mailbox.close();
     } catch (error) {

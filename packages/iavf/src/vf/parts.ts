@@ -9,6 +9,7 @@ import type { QueueVectors } from "./function/queue-vectors.ts";
 import type { VfFamily } from "./family.ts";
 import type { VfOptions } from "./options.ts";
 import type { QueueIndices, ShadowQueues } from "./queues/shadow-queues.ts";
+import type { ShadowController } from "./shadow/controller.ts";
 
 /** What the migration of one VF remembers between its arcs. */
 export interface Session {
@@ -33,6 +34,8 @@ export interface Parts {
   readonly registers: RegisterAccess;
   readonly config: ConfigSpace;
   readonly queues: ShadowQueues;
+  /** When queues are relayed. */
+  readonly shadow: ShadowController;
   readonly vectors: QueueVectors;
   readonly mailbox: MailboxRelay;
   readonly announcement: Announcement;

@@ -34,4 +34,10 @@ export const iavfCodes = {
       "The guest uses a feature of the virtual function that cannot be carried to another host.",
     remedy: "Stop using the feature in the guest and reload its driver, then migrate.",
   },
+  ERR_VFMIG_VF_POSITION: {
+    means:
+      "The rings of a queue pair that runs do not say where its guest is, so that the pair cannot be put on private rings.",
+    remedy:
+      'Look at the details. A guest whose driver does not ask for a report of every frame can only move with the option shadow: "always".',
+  },
 } as const;

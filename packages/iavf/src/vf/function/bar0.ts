@@ -1,17 +1,33 @@
 import type { RegionFacet, RegionRange } from "@vfmig/core";
 import type { MailboxRelay } from "../../mailbox/mailbox-relay.ts";
-import { rxTailQueue, txTailQueue, VF_REGISTER } from "../../registers.ts";
+import { rxTailQueue, txTailQueue, VF_REGISTER, VF_REGISTER_COUNT } from "../../registers.ts";
 import type { RegisterAccess } from "../../registers/register-access.ts";
 import type { ShadowQueues } from "../queues/shadow-queues.ts";
 import type { QueueVectors } from "./queue-vectors.ts";
 
 const PAGE = 0x1000;
 
-/** Pages of BAR0 that are taken over: tails, queue vectors, vector 0, mailbox and reset state. */
-export const TRAPPED: readonly RegionRange[] = [
+const MAILBOX: RegionRange = { offset: 0x4000, size: 5 * PAGE };
+const TAILS = 4 * VF_REGISTER_COUNT.queues;
+
+/**
+ * What is taken over while a queue is relayed: the pages of tails, queue vectors, vector 0, mailbox and
+ * reset state.
+ */
+const WITH_QUEUES: readonly RegionRange[] = [
   { offset: 0, size: PAGE },
   { offset: VF_REGISTER.QRX_TAIL1, size: 2 * PAGE },
-  { offset: 0x4000, size: 5 * PAGE },
+  MAILBOX,
+];
+
+/**
+ * What is taken over while the device works on the guest's own rings. Tails are only noted on their way
+ * to the device: it gives the low bits of an Rx tail back to nobody, and they say where the guest is.
+ */
+const WITHOUT_QUEUES: readonly RegionRange[] = [
+  { offset: VF_REGISTER.QTX_TAIL1, size: TAILS },
+  { offset: VF_REGISTER.QRX_TAIL1, size: TAILS },
+  MAILBOX,
 ];
 
 const DOORBELLS: readonly RegionRange[] = [
@@ -34,7 +50,6 @@ export interface Bar0Parts {
  */
 export class Bar0 implements RegionFacet {
   readonly index: number;
-  readonly trapped: readonly RegionRange[] = TRAPPED;
   readonly doorbells: readonly RegionRange[] = DOORBELLS;
   readonly mmap: NonNullable<RegionFacet["mmap"]> = { runtime: [], saving: [] };
   readonly #parts: Bar0Parts;
@@ -42,6 +57,11 @@ export class Bar0 implements RegionFacet {
   constructor(parts: Bar0Parts) {
     this.#parts = parts;
     this.index = parts.index;
+  }
+
+  get trapped(): readonly RegionRange[] {
+    const { queues } = this.#parts;
+    return queues.relayNew || queues.interposed !== 0 ? WITH_QUEUES : WITHOUT_QUEUES;
   }
 
   read(offset: number, into: Uint8Array): void {
@@ -83,9 +103,9 @@ export class Bar0 implements RegionFacet {
     const tx = txTailQueue(offset);
     const rx = rxTailQueue(offset);
     if (tx >= 0) {
-      queues.writeTxTail(tx, value & 0x1fff);
+      queues.writeTxTail(tx, value);
     } else if (rx >= 0) {
-      queues.writeRxTail(rx, value & 0x1fff);
+      queues.writeRxTail(rx, value);
     } else if (!(vectors.write(offset, value) || mailbox.write(offset, value))) {
       registers.write(offset, value);
     }

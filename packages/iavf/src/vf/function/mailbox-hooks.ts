@@ -122,6 +122,7 @@ function accept(
   const { queues, mailbox } = parts;
   if (opcode === VIRTCHNL_OP.CONFIG_VSI_QUEUES) {
     queues.configured(reply.status === 0, mailbox.frozen);
+    parts.vectors.refresh();
   }
   if (reply.status !== 0) {
     return reply.body;

@@ -22,7 +22,8 @@ export interface QueueVectorState {
 
 interface QueueVector {
   readonly virtual: VirtualVector;
-  readonly interception: Interception;
+  /** Absent while the vector is the guest's and the device's alone. */
+  interception: Interception | undefined;
   readonly itr: number[];
   /** Throttling as the guest last chose it, for arming the real vector. */
   throttle: number;
@@ -33,40 +34,96 @@ interface QueueVector {
 const THROTTLE = DYN_CTL.ITR_INDX_MASK | DYN_CTL.INTERVAL_MASK;
 const ITR_END = VF_REGISTER.VFINT_ITRN1 + 64 * VF_REGISTER_COUNT.itrPerVector;
 
+/** What a vector's owner does with it. */
+export interface VectorUse {
+  /** Takes finished descriptors of the queues to the guest. */
+  readonly relay: (txQueues: number, rxQueues: number) => void;
+  /** Queues, by bit, whose vectors have to be ours; absent where all always are. */
+  readonly interposed?: () => number;
+}
+
 /**
- * The queue vectors. The real ones stay armed by us, since a guest that polls with its vectors masked
- * still has to be brought its descriptors; the guest masks and arms virtual ones.
+ * The queue vectors. Those of relayed queues stay armed by us, since a guest that polls with its
+ * vectors masked still has to be brought its descriptors; the guest masks and arms virtual ones. All
+ * others are left alone, events and registers.
  */
 export class QueueVectors {
+  readonly #context: SubDriverContext;
   readonly #registers: RegisterAccess;
   /** By MSI-X vector; there is none at 0. */
   readonly #vectors: (QueueVector | undefined)[] = [];
-  readonly #relay: (txQueues: number, rxQueues: number) => void;
+  readonly #use: VectorUse;
   /** Queues that the guest mapped to the mailbox's vector. */
   readonly zero: { txQueues: number; rxQueues: number } = { txQueues: 0, rxQueues: 0 };
+  #frozen = false;
 
-  /** @param relay - takes finished descriptors of the queues to the guest */
-  constructor(
-    context: SubDriverContext,
-    registers: RegisterAccess,
-    relay: (txQueues: number, rxQueues: number) => void,
-  ) {
+  constructor(context: SubDriverContext, registers: RegisterAccess, use: VectorUse) {
+    this.#context = context;
     this.#registers = registers;
-    this.#relay = relay;
+    this.#use = use;
     const count = context.base.info.irqs[PCI_IRQ.MSIX]?.count ?? 0;
     for (let vector = 1; vector < Math.min(count, VF_REGISTER_COUNT.queueVectors + 1); vector++) {
-      const interception = context.interrupts.intercept(PCI_IRQ.MSIX, vector, () =>
-        this.#onSignal(vector),
-      );
-      this.#vectors[vector] = {
-        virtual: new VirtualVector(() => signal(interception)),
-        interception,
+      const known: QueueVector = {
+        virtual: new VirtualVector(() => signal(known.interception)),
+        interception: undefined,
         itr: [0, 0, 0],
         throttle: DYN_CTL.ITR_INDX_MASK,
         txQueues: 0,
         rxQueues: 0,
       };
+      this.#vectors[vector] = known;
+      if (use.interposed === undefined) {
+        known.interception = this.#intercept(vector);
+      }
     }
+  }
+
+  #intercept(vector: number): Interception {
+    return this.#context.interrupts.intercept(PCI_IRQ.MSIX, vector, () => this.#onSignal(vector));
+  }
+
+  /** Takes the vectors that have to be ours, and gives the others back. */
+  refresh(): void {
+    const queues = this.#use.interposed?.();
+    if (queues === undefined) {
+      return;
+    }
+    for (const [vector, known] of this.#vectors.entries()) {
+      const needed = known !== undefined && ((known.txQueues | known.rxQueues) & queues) !== 0;
+      if (known !== undefined && needed !== (known.interception !== undefined)) {
+        if (needed) {
+          this.#take(vector, known);
+        } else {
+          this.#give(vector, known);
+        }
+      }
+    }
+  }
+
+  /** Masks and intervals stay what they are, now in a virtual register. */
+  #take(vector: number, known: QueueVector): void {
+    known.interception = this.#intercept(vector);
+    const control = this.#registers.read(vectorControl(vector));
+    for (let itr = 0; itr < known.itr.length; itr++) {
+      known.itr[itr] = this.#registers.read(vectorItr(vector, itr)) & 0xfff;
+    }
+    known.throttle = control & THROTTLE;
+    known.virtual.reset();
+    known.virtual.writeControl(control);
+    this.#armReal(vector, known);
+    // What fired while the vector changed hands may have masked it and reached nobody.
+    known.virtual.raise();
+    if (known.virtual.latched && !this.#frozen) {
+      signal(known.interception);
+    }
+  }
+
+  /** The register gets the guest's mask, the guest its event, and one signal for all that it missed. */
+  #give(vector: number, known: QueueVector): void {
+    const armed = known.virtual.enabled ? DYN_CTL.INTENA : 0;
+    this.#registers.write(vectorControl(vector), armed | known.throttle);
+    known.interception?.release();
+    known.interception = undefined;
   }
 
   #onSignal(vector: number): void {
@@ -74,7 +131,7 @@ export class QueueVectors {
     if (known !== undefined) {
       // Armed before the relay looks, so that what comes after the look fires again.
       this.#armReal(vector, known);
-      this.#relay(known.txQueues, known.rxQueues);
+      this.#use.relay(known.txQueues, known.rxQueues);
       known.virtual.raise();
     }
   }
@@ -83,10 +140,10 @@ export class QueueVectors {
     this.#registers.write(vectorControl(vector), DYN_CTL.INTENA | known.throttle);
   }
 
-  /** Arms every real vector that has queues. */
+  /** Arms every real vector that has queues and is ours. */
   armAll(): void {
     for (const [vector, known] of this.#vectors.entries()) {
-      if (known !== undefined && (known.txQueues | known.rxQueues) !== 0) {
+      if (known?.interception !== undefined && (known.txQueues | known.rxQueues) !== 0) {
         this.#armReal(vector, known);
       }
     }
@@ -101,27 +158,34 @@ export class QueueVectors {
         known.rxQueues = map.rxQueues;
       }
     }
+    this.refresh();
     this.armAll();
   }
 
-  /** Undefined where `offset` is no register of a queue vector. */
+  /** The vector, where it is ours. */
+  #ours(vector: number): QueueVector | undefined {
+    const known = this.#vectors[vector];
+    return known?.interception === undefined ? undefined : known;
+  }
+
+  /** Undefined where `offset` is no register of a queue vector that is ours. */
   read(offset: number): number | undefined {
     const vector = controlVector(offset);
     if (vector > 0) {
-      return this.#vectors[vector]?.virtual.readControl();
+      return this.#ours(vector)?.virtual.readControl();
     }
     const at = itrPlace(offset);
-    return at === undefined ? undefined : this.#vectors[at.vector]?.itr[at.itr];
+    return at === undefined ? undefined : this.#ours(at.vector)?.itr[at.itr];
   }
 
-  /** False where `offset` is no register of a queue vector. */
+  /** False where `offset` is no register of a queue vector that is ours. */
   write(offset: number, value: number): boolean {
     const vector = controlVector(offset);
     if (vector > 0) {
       return this.#writeControl(vector, value);
     }
     const at = itrPlace(offset);
-    const known = at === undefined ? undefined : this.#vectors[at.vector];
+    const known = at === undefined ? undefined : this.#ours(at.vector);
     if (at === undefined || known === undefined) {
       return false;
     }
@@ -131,7 +195,7 @@ export class QueueVectors {
   }
 
   #writeControl(vector: number, value: number): boolean {
-    const known = this.#vectors[vector];
+    const known = this.#ours(vector);
     if (known === undefined) {
       return false;
     }
@@ -140,7 +204,7 @@ export class QueueVectors {
       this.#armReal(vector, known);
     }
     if (known.virtual.writeControl(value)) {
-      this.#relay(known.txQueues, known.rxQueues);
+      this.#use.relay(known.txQueues, known.rxQueues);
       known.virtual.raise();
     }
     return true;
@@ -149,17 +213,21 @@ export class QueueVectors {
   /** Raises every vector of the guest once: it may have missed one on the way. */
   raiseAll(): void {
     for (const known of this.#vectors) {
-      known?.virtual.raise();
+      if (known?.interception !== undefined) {
+        known.virtual.raise();
+      }
     }
   }
 
   freeze(): void {
+    this.#frozen = true;
     for (const known of this.#vectors) {
       known?.virtual.freeze();
     }
   }
 
   thaw(): void {
+    this.#frozen = false;
     for (const known of this.#vectors) {
       known?.virtual.thaw();
     }
@@ -178,14 +246,26 @@ export class QueueVectors {
         known.rxQueues = 0;
       }
     }
+    this.refresh();
   }
 
   save(): QueueVectorState[] {
     return this.#vectors.flatMap((known, vector) =>
-      known === undefined
-        ? []
-        : [{ vector, control: known.virtual.readControl(), itr: [...known.itr] }],
+      known === undefined ? [] : [{ vector, ...this.#registersOf(vector, known) }],
     );
+  }
+
+  #registersOf(
+    vector: number,
+    known: QueueVector,
+  ): { readonly control: number; readonly itr: readonly number[] } {
+    if (known.interception !== undefined) {
+      return { control: known.virtual.readControl(), itr: [...known.itr] };
+    }
+    return {
+      control: this.#registers.read(vectorControl(vector)),
+      itr: known.itr.map((_, itr) => this.#registers.read(vectorItr(vector, itr)) & 0xfff),
+    };
   }
 
   load(states: readonly QueueVectorState[]): void {
@@ -193,17 +273,22 @@ export class QueueVectors {
       const known = this.#vectors[state.vector];
       if (known !== undefined) {
         for (const [itr, value] of state.itr.entries()) {
-          this.write(vectorItr(state.vector, itr), value);
+          this.#registers.write(vectorItr(state.vector, itr), value);
+          known.itr[itr] = value;
         }
         known.throttle = state.control & THROTTLE;
-        known.virtual.writeControl(state.control);
+        if (known.interception === undefined) {
+          this.#registers.write(vectorControl(state.vector), state.control);
+        } else {
+          known.virtual.writeControl(state.control);
+        }
       }
     }
   }
 
   close(): void {
     for (const known of this.#vectors.splice(0)) {
-      known?.interception.release();
+      known?.interception?.release();
     }
   }
 }

@@ -10,12 +10,16 @@ import { stop } from "./stop.ts";
  * states on: a NIC that neither sends nor receives has nothing left to do on its way to STOP.
  */
 export function migrationArcs(parts: Parts): MigrationOps["arcs"] {
+  const { shadow } = parts;
   const halt = (signal: AbortSignal): Promise<void> => stop(parts, signal);
   const go = (signal: AbortSignal): Promise<void> => run(parts, signal);
   const nothing = (): Promise<void> => Promise.resolve();
   return {
-    "running->running-p2p": halt,
-    "running-p2p->running": go,
+    "running->running-p2p": (signal) => shadowedHalt(parts, signal),
+    "running-p2p->running": async (signal) => {
+      await go(signal);
+      shadow.close("saving");
+    },
     "running-p2p->stop": nothing,
     "stop->running-p2p": nothing,
     "stop->stop-copy": nothing,
@@ -23,14 +27,29 @@ export function migrationArcs(parts: Parts): MigrationOps["arcs"] {
     // Here, and not when the state has come: the other host's guest still runs meanwhile.
     "stop->resuming": (signal) => prepare(parts, signal),
     "resuming->stop": nothing,
-    "running->pre-copy": nothing,
-    "pre-copy->running": nothing,
+    "running->pre-copy": (signal) => shadow.open("saving", signal),
+    "pre-copy->running": () => {
+      shadow.close("saving");
+      return Promise.resolve();
+    },
     "pre-copy->pre-copy-p2p": halt,
     "pre-copy-p2p->pre-copy": go,
     "running-p2p->pre-copy-p2p": nothing,
     "pre-copy-p2p->running-p2p": nothing,
     "pre-copy-p2p->stop-copy": nothing,
   };
+}
+
+/** Every save leaves from shadow mode, also one that nothing has prepared. */
+async function shadowedHalt(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { shadow } = parts;
+  await shadow.open("saving", signal);
+  try {
+    await stop(parts, signal);
+  } catch (error) {
+    shadow.close("saving");
+    throw error;
+  }
 }
 
 async function prepare(parts: Parts, signal: AbortSignal): Promise<void> {

@@ -5,6 +5,7 @@ import type { RegisterAccess } from "../../registers/register-access.ts";
 import type { QueuePairConfig } from "../../virtchnl/queues.ts";
 import { type RelayFault, RingRelay } from "@vfmig/shadow-queue";
 import type { VfFamily } from "../family.ts";
+import { type HalfMode, type HalfState, newHalf } from "./halves.ts";
 import type { RingMemory } from "./ring-memory.ts";
 
 export interface PairParts {
@@ -15,18 +16,23 @@ export interface PairParts {
   readonly logger: Logger;
 }
 
-/** One queue pair whose device rings are private. */
+/** One queue pair: the guest's rings, private ones, and relays between them for when they are used. */
 export class QueuePair {
   readonly config: QueuePairConfig;
   readonly rings: RingMemory;
   readonly tx: RingRelay;
   readonly rx: RingRelay;
+  readonly half: { readonly tx: HalfState; readonly rx: HalfState };
   readonly #registers: RegisterAccess;
 
-  /** @throws VfmigError `ERR_VFMIG_SHADOW_RING` */
-  constructor(config: QueuePairConfig, rings: RingMemory, parts: PairParts) {
+  /**
+   * @param mode - on whose rings the device begins
+   * @throws VfmigError `ERR_VFMIG_SHADOW_RING`
+   */
+  constructor(config: QueuePairConfig, rings: RingMemory, parts: PairParts, mode: HalfMode) {
     this.config = config;
     this.rings = rings;
+    this.half = { tx: newHalf(mode), rx: newHalf(mode) };
     this.#registers = parts.registers;
     const { queue } = config.tx;
     const shared = { memory: parts.memory, dirty: parts.dirty };
@@ -52,11 +58,30 @@ export class QueuePair {
     return this.config.tx.queue;
   }
 
-  /** The pair as the device is told of it: on private rings. */
-  get deviceConfig(): QueuePairConfig {
+  /** Both halves are relayed. */
+  get relayed(): boolean {
+    return this.half.tx.mode === "relay" && this.half.rx.mode === "relay";
+  }
+
+  /** The device works on both of the guest's rings. */
+  get direct(): boolean {
+    return this.half.tx.mode === "direct" && this.half.rx.mode === "direct";
+  }
+
+  /** The pair on private rings. */
+  get privateConfig(): QueuePairConfig {
     return {
       tx: { ...this.config.tx, base: this.rings.tx.iova },
       rx: { ...this.config.rx, base: this.rings.rx.iova },
+    };
+  }
+
+  /** The pair as the device is told of it. */
+  get deviceConfig(): QueuePairConfig {
+    const { tx, rx } = this.privateConfig;
+    return {
+      tx: this.half.tx.mode === "direct" ? this.config.tx : tx,
+      rx: this.half.rx.mode === "direct" ? this.config.rx : rx,
     };
   }
 

@@ -1,4 +1,4 @@
-import { VF_REGISTER_COUNT } from "../../registers.ts";
+import { QUEUE_TAIL_MASK, rxTail, txTail, VF_REGISTER_COUNT } from "../../registers.ts";
 import {
   buildQueueConfig,
   parseQueueConfig,
@@ -7,6 +7,7 @@ import {
   type QueueSelect,
 } from "../../virtchnl/queues.ts";
 import type { RingPosition } from "@vfmig/shadow-queue";
+import type { HalfMode, Halves } from "./halves.ts";
 import { judgePair } from "./judge.ts";
 import { type PairParts, QueuePair } from "./queue-pair.ts";
 import type { RingPool } from "./ring-memory.ts";
@@ -32,10 +33,13 @@ export interface QueueIndices {
 }
 
 /**
- * All queue pairs of the function. A pair is shadowed from its first configuration: the device is
- * given private rings and the guest's are never told to it.
+ * All queue pairs of the function. A pair that is relayed from its configuration on has private rings
+ * in the device, and the guest's are never told to it; others run on the guest's own until the
+ * controller of shadow mode changes that.
  */
 export class ShadowQueues {
+  /** Pairs that are configured from now on are relayed. */
+  relayNew = true;
   readonly #parts: PairParts;
   readonly #pool: RingPool;
   readonly #pairs: (QueuePair | undefined)[] = [];
@@ -46,6 +50,7 @@ export class ShadowQueues {
   /** Queues that the device runs, or was asked to run: bit n is queue n. */
   #txAsked = 0;
   #rxAsked = 0;
+  #interposed = 0;
 
   constructor(parts: PairParts, pool: RingPool) {
     this.#parts = parts;
@@ -60,33 +65,96 @@ export class ShadowQueues {
     return this.#pairs[queue];
   }
 
+  /** Queues, by bit, of which a half is not the guest's and the device's alone. */
+  get interposed(): number {
+    return this.#interposed;
+  }
+
+  /** Changes who works on the rings of these halves. */
+  setMode(pair: QueuePair, { tx, rx }: Halves, mode: HalfMode): void {
+    pair.half.tx.mode = tx ? mode : pair.half.tx.mode;
+    pair.half.rx.mode = rx ? mode : pair.half.rx.mode;
+    this.#count();
+  }
+
+  #count(): void {
+    this.#interposed = this.pairs.reduce(
+      (queues, pair) => queues | (pair.direct ? 0 : 1 << pair.queue),
+      0,
+    );
+  }
+
+  /** The PF has not answered a configuration of the guest. */
+  get configuring(): boolean {
+    return this.#asked.length > 0;
+  }
+
   /** What has to be disabled at a stop. */
   get asked(): { readonly txQueues: number; readonly rxQueues: number } {
     return { txQueues: this.#txAsked, rxQueues: this.#rxAsked };
   }
 
   readTxTail(queue: number): number {
-    return this.#txTails[queue] ?? 0;
+    return this.#mode(this.#pairs[queue]?.half.tx.mode) === "direct"
+      ? this.#parts.registers.read(txTail(queue))
+      : this.txTail(queue);
   }
 
   /** Hardware keeps Rx tails in multiples of 8. */
   readRxTail(queue: number): number {
-    return (this.#rxTails[queue] ?? 0) & ~7;
+    return this.#mode(this.#pairs[queue]?.half.rx.mode) === "direct"
+      ? this.#parts.registers.read(rxTail(queue))
+      : this.rxTail(queue) & ~7;
+  }
+
+  /** As the guest last wrote it. */
+  txTail(queue: number): number {
+    return this.#txTails[queue] ?? 0;
+  }
+
+  /** As the guest last wrote it, low bits included. */
+  rxTail(queue: number): number {
+    return this.#rxTails[queue] ?? 0;
   }
 
   writeTxTail(queue: number, value: number): void {
-    this.#txTails[queue] = value;
-    this.#pairs[queue]?.tx.kick(value);
+    const pair = this.#pairs[queue];
+    const tail = value & QUEUE_TAIL_MASK;
+    if (pair !== undefined && tail < this.txTail(queue)) {
+      pair.half.tx.lapped = true;
+    }
+    this.#txTails[queue] = tail;
+    const mode = this.#mode(pair?.half.tx.mode);
+    if (mode === "direct") {
+      this.#parts.registers.write(txTail(queue), value);
+    } else if (mode === "relay") {
+      pair?.tx.kick(tail);
+    }
   }
 
   writeRxTail(queue: number, value: number): void {
-    this.#rxTails[queue] = value;
-    this.#pairs[queue]?.rx.kick(value);
+    const pair = this.#pairs[queue];
+    const tail = value & QUEUE_TAIL_MASK;
+    if (pair !== undefined && tail < this.rxTail(queue)) {
+      pair.half.rx.lapped = true;
+    }
+    this.#rxTails[queue] = tail;
+    const mode = this.#mode(pair?.half.rx.mode);
+    if (mode === "direct") {
+      this.#parts.registers.write(rxTail(queue), value);
+    } else if (mode === "relay") {
+      pair?.rx.kick(tail);
+    }
+  }
+
+  /** A queue that was never configured is as those that are configured next. */
+  #mode(mode: HalfMode | undefined): HalfMode {
+    return mode ?? (this.relayNew ? "relay" : "direct");
   }
 
   /**
-   * A guest's CONFIG_VSI_QUEUES: the body with private rings in place of the guest's, or why the pairs
-   * cannot be relayed.
+   * A guest's CONFIG_VSI_QUEUES: the body for the device, with private rings in place of the guest's
+   * where pairs are relayed from now on, or why the pairs cannot be relayed.
    * @throws VfmigError `ERR_VFMIG_VIRTCHNL_BODY`
    */
   configure(body: Uint8Array): Uint8Array | string {
@@ -103,7 +171,7 @@ export class ShadowQueues {
       }
       seen.add(pair.tx.queue);
     }
-    const pairs = this.build(config);
+    const pairs = this.build(config, this.relayNew ? "relay" : "direct");
     this.#asked.push(pairs);
     return buildQueueConfig({
       vsiId: config.vsiId,
@@ -111,9 +179,9 @@ export class ShadowQueues {
     });
   }
 
-  /** Pairs on fresh private rings, not in use yet. */
-  build(config: Pick<QueueConfig, "pairs">): QueuePair[] {
-    return config.pairs.map((pair) => new QueuePair(pair, this.#pool.lend(), this.#parts));
+  /** Pairs with fresh private rings, not in use yet. */
+  build(config: Pick<QueueConfig, "pairs">, mode: HalfMode = "relay"): QueuePair[] {
+    return config.pairs.map((pair) => new QueuePair(pair, this.#pool.lend(), this.#parts, mode));
   }
 
   /** Takes pairs into use in place of what was there; their rings are lent back. */
@@ -126,6 +194,7 @@ export class ShadowQueues {
       }
       this.#pairs[pair.queue] = pair;
     }
+    this.#count();
   }
 
   /** The PF's answer to the oldest configuration. */
@@ -145,12 +214,18 @@ export class ShadowQueues {
     }
   }
 
-  /** A guest asks for queues to run: the device's tails have to be 0 before they do. */
+  /**
+   * A guest asks for queues to run. The tails of private rings have to be 0 before they do; on its own
+   * ring the guest's Rx tail counts, which it may have written while writes were kept from the device.
+   */
   enabling(select: QueueSelect): void {
     for (const pair of this.pairs) {
       const tx = this.#bit(select.txQueues & ~this.#txAsked, pair);
       const rx = this.#bit(select.rxQueues & ~this.#rxAsked, pair);
-      pair.clearTails(tx, rx);
+      pair.clearTails(tx && pair.half.tx.mode !== "direct", rx && pair.half.rx.mode !== "direct");
+      if (rx && pair.half.rx.mode === "direct") {
+        this.#parts.registers.write(rxTail(pair.queue), this.rxTail(pair.queue));
+      }
     }
     this.markAsked(select.txQueues, select.rxQueues);
   }
@@ -182,15 +257,17 @@ export class ShadowQueues {
 
   /** A queue that begins, begins at 0 on both sides. */
   #start(pair: QueuePair, tx: boolean, rx: boolean, frozen: boolean): void {
-    if (tx) {
+    pair.half.tx.lapped &&= !tx;
+    pair.half.rx.lapped &&= !rx;
+    if (tx && pair.half.tx.mode === "relay") {
       pair.tx.start({ complete: 0, tail: 0 });
       this.#pausedIf(frozen, pair.tx);
-      pair.tx.kick(this.#txTails[pair.queue] ?? 0);
+      pair.tx.kick(this.txTail(pair.queue));
     }
-    if (rx) {
+    if (rx && pair.half.rx.mode === "relay") {
       pair.rx.start({ complete: 0, tail: 0 });
       this.#pausedIf(frozen, pair.rx);
-      pair.rx.kick(this.#rxTails[pair.queue] ?? 0);
+      pair.rx.kick(this.rxTail(pair.queue));
     }
   }
 
@@ -347,5 +424,6 @@ export class ShadowQueues {
     this.#txTails.fill(0);
     this.#txAsked = 0;
     this.#rxAsked = 0;
+    this.#count();
   }
 }

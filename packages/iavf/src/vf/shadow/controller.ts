@@ -1,0 +1,222 @@
+import { vfError } from "../errors.ts";
+import { waitUntil } from "../migration/wait.ts";
+import type { Halves } from "../queues/halves.ts";
+import type { QueuePair } from "../queues/queue-pair.ts";
+import { enter, goOn, placeOf } from "./enter.ts";
+import { HandBack } from "./hand-back.ts";
+import { isCurrent, type PairParts } from "./pair-requests.ts";
+import type { PairPlace } from "./relay-from.ts";
+import { SwitchLog } from "./switch-log.ts";
+
+/** Who needs the queues relayed: a log of device writes, or a saving session. */
+export type ShadowReason = "logging" | "saving";
+
+/**
+ * Decides when queues are relayed. In the mode `always` they always are. In `while-saving` the first
+ * reason puts every pair on private rings, one after the other; when the last reason is gone, pairs go
+ * back to the guest's rings in the background, where that is wanted and as far as it can be done.
+ */
+export class ShadowController {
+  readonly log: SwitchLog;
+  readonly #parts: () => PairParts;
+  readonly #reasons = new Set<ShadowReason>();
+  readonly #stranded = new WeakMap<QueuePair, PairPlace>();
+  readonly #handBack: HandBack;
+  #switching: Promise<unknown> | undefined;
+  #entering = 0;
+  #closed = false;
+
+  constructor(parts: () => PairParts, clock: ConstructorParameters<typeof SwitchLog>[0]) {
+    this.#parts = parts;
+    this.log = new SwitchLog(clock);
+    this.#handBack = new HandBack({
+      parts,
+      log: this.log,
+      stranded: this.#stranded,
+      onLate: (pair, halves) => this.#stoppedLate(pair, halves),
+      exclusively: (run) => this.#exclusively(run),
+    });
+  }
+
+  /** Why queues are relayed now; in the mode `always` also without a reason. */
+  get reasons(): readonly ShadowReason[] {
+    return [...this.#reasons];
+  }
+
+  /** The device writes nothing but what the relays see. */
+  get covers(): boolean {
+    return this.#parts().queues.pairs.every(
+      ({ half }) => half.tx.mode !== "direct" && half.rx.mode !== "direct",
+    );
+  }
+
+  get #always(): boolean {
+    return this.#parts().context.options.shadow === "always";
+  }
+
+  /**
+   * Settles when every configured pair is relayed. A reason that is there already only waits for that.
+   *
+   * @throws VfmigError `ERR_VFMIG_VF_POSITION`, `ERR_VFMIG_PF_SILENT`, `ERR_VFMIG_PF_REFUSED`; the reason
+   *   is not there then
+   */
+  async open(reason: ShadowReason, signal: AbortSignal): Promise<void> {
+    this.#reasons.add(reason);
+    this.#parts().queues.relayNew = true;
+    this.#handBack.rest();
+    if (this.#always) {
+      return;
+    }
+    this.#entering++;
+    const { mailbox } = this.#parts();
+    // The guest's queues stay what they are while pairs change rings.
+    const release = mailbox.holdGuest();
+    try {
+      await this.#enterAll(signal);
+    } catch (error) {
+      this.#reasons.delete(reason);
+      throw error;
+    } finally {
+      this.#entering--;
+      release();
+      this.#settle();
+    }
+  }
+
+  /** The reason is gone; with the last one, pairs go back in the background. */
+  close(reason: ShadowReason): void {
+    this.#reasons.delete(reason);
+    this.#settle();
+  }
+
+  /** The relays have moved descriptors. */
+  moved(): void {
+    this.#handBack.moved();
+  }
+
+  /** The function was reset by its user, and with it every session. */
+  reset(): void {
+    this.close("saving");
+  }
+
+  /** Nothing is begun any more. */
+  dispose(): void {
+    this.#closed = true;
+    this.#handBack.rest();
+  }
+
+  #settle(): void {
+    const needed = this.#reasons.size > 0 || this.#always;
+    this.#parts().queues.relayNew = needed;
+    if (!needed && this.#entering === 0 && !this.#closed) {
+      this.#handBack.begin();
+    }
+  }
+
+  async #enterAll(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- one pair after the other
+      await this.#configured(signal);
+      signal.throwIfAborted();
+      const pair = this.#parts().queues.pairs.find(({ relayed }) => !relayed);
+      if (pair === undefined && this.#switching === undefined) {
+        return;
+      }
+      // oxlint-disable-next-line no-await-in-loop -- one pair after the other
+      await this.#exclusively(() => this.#enterOne(pair, signal));
+    }
+  }
+
+  /** Another switch may have changed the pair while this one waited for its turn. */
+  async #enterOne(pair: QueuePair | undefined, signal: AbortSignal): Promise<void> {
+    const parts = this.#parts();
+    signal.throwIfAborted();
+    if (this.#reasons.size === 0) {
+      throw vfError(
+        parts.family,
+        "ERR_VFMIG_VF_POSITION",
+        "shadow mode was closed while pairs went there",
+      );
+    }
+    if (pair === undefined || pair.relayed || !isCurrent(parts, pair)) {
+      return;
+    }
+    await enter(parts, pair, {
+      log: this.log,
+      signal,
+      stranded: this.#stranded,
+      onLate: (halves) => this.#stoppedLate(pair, halves),
+    });
+  }
+
+  /** Waits for the PF's answer to what the guest has configured; it says which pairs there are. */
+  async #configured(signal: AbortSignal): Promise<void> {
+    const { queues, context, family } = this.#parts();
+    const limit = context.options.pfTimeoutMs;
+    if (!(await waitUntil(context.clock, () => !queues.configuring, limit, signal))) {
+      throw vfError(
+        family,
+        "ERR_VFMIG_VF_POSITION",
+        `the PF has not answered the guest's queue configuration within ${limit} ms, so nobody knows its rings`,
+        { limit },
+      );
+    }
+  }
+
+  /** One switch at a time: each costs its pair the frames of two answers of the PF. */
+  async #exclusively<T>(run: () => Promise<T>): Promise<T> {
+    while (this.#switching !== undefined) {
+      // oxlint-disable-next-line no-await-in-loop -- whoever comes first goes on
+      await this.#switching;
+    }
+    const result = run();
+    const turn: Promise<unknown> = result.then(
+      () => this.#turnEnds(turn),
+      () => this.#turnEnds(turn),
+    );
+    this.#switching = turn;
+    return result;
+  }
+
+  #turnEnds(turn: Promise<unknown>): void {
+    if (this.#switching === turn) {
+      this.#switching = undefined;
+    }
+  }
+
+  /** The PF stopped a pair after its switch was given up: a guest that runs gets it back, relayed. */
+  #stoppedLate(pair: QueuePair, halves: Halves): void {
+    const again = async (): Promise<void> => {
+      const parts = this.#parts();
+      const { queues, vectors, context, session, config } = parts;
+      const held = pair.half.tx.mode === "held" || pair.half.rx.mode === "held";
+      if (!isCurrent(parts, pair) || session.phase !== "running" || held || this.#closed) {
+        return;
+      }
+      context.logger.warn("the PF stopped a queue pair late; it is relayed from here on", {
+        queue: pair.queue,
+      });
+      const direct = pair.half.tx.mode === "direct" || pair.half.rx.mode === "direct";
+      pair.tx.complete();
+      pair.rx.complete();
+      const place = direct
+        ? placeOf(parts, pair, halves)
+        : { tx: pair.tx.position.complete, rx: pair.rx.position.complete, half: false };
+      const release = config.hold();
+      const end = this.log.begin(pair.queue, "enter");
+      queues.setMode(pair, halves, "held");
+      vectors.refresh();
+      try {
+        await goOn(parts, pair, halves, place, this.#stranded);
+        end("done");
+      } finally {
+        end("failed");
+        release();
+      }
+    };
+    this.#exclusively(again).then(
+      () => this.#settle(),
+      () => {},
+    );
+  }
+}

@@ -1,0 +1,182 @@
+import type { Timer } from "@vfmig/core";
+import type { Halves } from "../queues/halves.ts";
+import type { QueuePair } from "../queues/queue-pair.ts";
+import { asksNoReport } from "./infer.ts";
+import { leave } from "./leave.ts";
+import { any, type PairParts } from "./pair-requests.ts";
+import { readyHalves, rxIsNear } from "./ready.ts";
+import type { PairPlace } from "./relay-from.ts";
+import type { SwitchLog } from "./switch-log.ts";
+
+/** Milliseconds for which a pair is watched before it may be stopped far from its Rx ring's end. */
+const PATIENCE_MS = 20;
+/** Milliseconds after which the next pair is looked at. */
+const TURN_MS = 60;
+/** Milliseconds between two rounds in which no pair could go back, at most. */
+const REST_MS = 500;
+/** Milliseconds between two looks at a pair on which nothing moves. */
+const LOOK_MS = 5;
+
+export interface HandBackParts {
+  readonly parts: () => PairParts;
+  readonly log: SwitchLog;
+  readonly stranded: WeakMap<QueuePair, PairPlace>;
+  readonly onLate: (pair: QueuePair, halves: Halves) => void;
+  /** Runs one switch when no other runs. */
+  readonly exclusively: <T>(run: () => Promise<T>) => Promise<T>;
+}
+
+/**
+ * Gives pairs back to the guest's rings, one after the other, while nothing needs them relayed. The
+ * moment is each pair's own, so the one whose turn it is is looked at whenever its relay moves.
+ */
+export class HandBack {
+  readonly #parts: HandBackParts;
+  #on = false;
+  #busy = false;
+  /** The device has not taken DUMMY descriptors: Tx goes back at the end of its ring only. */
+  #noDummies = false;
+  #candidate: QueuePair | undefined;
+  #since = 0;
+  /** Pairs in a row that could not go back. */
+  #missed = 0;
+  #timer: Timer | undefined;
+
+  constructor(parts: HandBackParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins, where the options allow it. */
+  begin(): void {
+    if (!this.#on && this.#parts.parts().context.options.handBack) {
+      this.#on = true;
+      this.#missed = 0;
+      this.#look();
+    }
+  }
+
+  /** Begins no switch any more; one that runs comes to its end. */
+  rest(): void {
+    this.#on = false;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#letGo();
+  }
+
+  /** A relay has moved. */
+  moved(): void {
+    if (this.#candidate !== undefined && !this.#busy) {
+      this.#look();
+    }
+  }
+
+  #letGo(): void {
+    this.#candidate?.tx.holdAtWrap(false);
+    this.#candidate?.rx.holdAtWrap(false);
+    this.#candidate = undefined;
+  }
+
+  #look(): void {
+    if (!this.#on || this.#busy) {
+      return;
+    }
+    const { context, queues, mailbox } = this.#parts.parts();
+    const candidate = this.#current();
+    if (candidate === undefined) {
+      this.#nextLook(queues.pairs.some(({ direct }) => !direct) ? REST_MS : undefined);
+      return;
+    }
+    const waited = context.clock.now() - this.#since;
+    const patience = { over: waited >= PATIENCE_MS, dummies: !this.#noDummies };
+    const halves = mailbox.online
+      ? readyHalves(this.#parts.parts(), candidate, patience)
+      : { tx: false, rx: false };
+    if (any(halves)) {
+      void this.#leave(candidate, halves);
+      return;
+    }
+    if (rxIsNear(candidate)) {
+      // Tx is not where it should be: Rx goes on before it runs out of buffers.
+      candidate.rx.holdAtWrap(false);
+    }
+    if (waited >= TURN_MS) {
+      this.#letGo();
+      this.#missed++;
+    }
+    this.#nextLook(LOOK_MS);
+  }
+
+  #nextLook(ms: number | undefined): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (ms !== undefined) {
+      this.#timer = this.#parts.parts().context.clock.after(ms, () => {
+        this.#timer = undefined;
+        if (this.#candidate === undefined && ms === REST_MS) {
+          this.#missed = 0;
+        }
+        this.#look();
+      });
+    }
+  }
+
+  /** The pair whose turn it is; none after a round in which none could go back. */
+  #current(): QueuePair | undefined {
+    const { queues, context, family } = this.#parts.parts();
+    const known = this.#candidate;
+    if (known !== undefined && queues.pair(known.queue) === known && !known.direct) {
+      return known;
+    }
+    this.#candidate = undefined;
+    const left = queues.pairs.filter(({ direct }) => !direct);
+    if (this.#missed >= left.length) {
+      return undefined;
+    }
+    const next = left[this.#missed];
+    if (next === undefined) {
+      return undefined;
+    }
+    // It could not be put on private rings again.
+    if (asksNoReport(context.memory, next.config.tx)) {
+      this.#missed++;
+      return this.#current();
+    }
+    this.#candidate = next;
+    this.#since = context.clock.now();
+    next.rx.holdAtWrap(true);
+    next.tx.holdAtWrap(family.halvesApart);
+    return next;
+  }
+
+  async #leave(pair: QueuePair, halves: Halves): Promise<void> {
+    this.#busy = true;
+    const { exclusively, log, stranded } = this.#parts;
+    const { mailbox, context } = this.#parts.parts();
+    const release = mailbox.holdGuest();
+    try {
+      const result = await exclusively(() =>
+        leave(this.#parts.parts(), pair, halves, {
+          log,
+          stranded,
+          onLate: (late) => this.#parts.onLate(pair, late),
+        }),
+      );
+      this.#missed = result === "done" ? 0 : this.#missed + 1;
+      this.#noDummies ||= result === "unwalked";
+      if (result !== "done") {
+        context.logger.info("a queue pair stays relayed for now", { queue: pair.queue, result });
+      }
+    } catch (error) {
+      this.#missed++;
+      context.logger.error("a queue pair could not go back to the guest's rings", {
+        queue: pair.queue,
+        cause: String(error),
+      });
+    } finally {
+      release();
+      this.#busy = false;
+      this.#letGo();
+      this.#look();
+    }
+  }
+}

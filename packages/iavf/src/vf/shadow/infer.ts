@@ -1,0 +1,150 @@
+import type { GuestMemory } from "@vfmig/core";
+import { RX_DESCRIPTOR_SIZE, RX_STATUS, rxAddress } from "../../descriptors/rx.ts";
+import { TX_COMMAND, TX_DESCRIPTOR_SIZE, TX_DTYPE, txLow } from "../../descriptors/tx.ts";
+import type { RxQueueConfig, TxQueueConfig } from "../../virtchnl/queues.ts";
+
+/** What is known of a ring besides its content. */
+export interface RingFacts {
+  /** The guest's tail, as it wrote it. */
+  readonly tail: number;
+  /** The tail has passed the ring's end since the device began at slot 0. */
+  readonly lapped: boolean;
+}
+
+/** Where the device stands in a guest's ring. */
+export interface RingPlace {
+  /** The next slot that it would finish; a slot of the ring, also where there is a doubt. */
+  readonly slot: number;
+  /** Why there is no single answer. */
+  readonly doubt?: string;
+}
+
+export interface RxPlace extends RingPlace {
+  /** The guest may hold the beginning of a frame whose rest will never come. */
+  readonly half: boolean;
+}
+
+/**
+ * The device's place in a Tx ring: behind the last descriptor that it reported. That is the only
+ * answer where the guest asks for a report of every frame, as iavf does: with any other, frames may
+ * have gone out of which the ring says nothing.
+ */
+export function inferTx(
+  memory: GuestMemory,
+  ring: Pick<TxQueueConfig, "base" | "length">,
+  { tail, lapped }: RingFacts,
+): RingPlace {
+  const { length } = ring;
+  if (tail >= length) {
+    return { slot: 0, doubt: `its tail ${tail} is beyond its ${length} slots` };
+  }
+  let doubt: string | undefined;
+  // Before its first lap the device has seen nothing but what lies before the tail.
+  const posted = lapped ? length - 1 : tail;
+  for (let back = 1; back <= posted; back++) {
+    const slot = (tail - back + length) % length;
+    const at = ring.base + slot * TX_DESCRIPTOR_SIZE;
+    const span = memory.find(at, TX_DESCRIPTOR_SIZE, "read");
+    if (span === undefined) {
+      return { slot: 0, doubt: `its slot ${slot} is in memory that cannot be reached` };
+    }
+    const low = txLow(span.data, at - span.base);
+    if ((low & TX_DTYPE.MASK) === TX_DTYPE.DONE) {
+      return { slot: (slot + 1) % length, ...(doubt !== undefined && { doubt }) };
+    }
+    doubt ??= doubtOf(low, slot, back === 1);
+  }
+  doubt ??= lapped ? "none of its slots was ever reported" : undefined;
+  return { slot: lapped ? tail : 0, ...(doubt !== undefined && { doubt }) };
+}
+
+/** What makes a slot that waits a doubtful one. */
+function doubtOf(low: number, slot: number, last: boolean): string | undefined {
+  const type = low & TX_DTYPE.MASK;
+  if (type === TX_DTYPE.CONTEXT) {
+    return undefined;
+  }
+  if (type !== TX_DTYPE.DATA) {
+    return `its slot ${slot} has descriptor type ${type}`;
+  }
+  const ends = (low & TX_COMMAND.EOP) !== 0;
+  if (ends && (low & TX_COMMAND.RS) === 0) {
+    return `the frame that ends in its slot ${slot} asks for no report`;
+  }
+  return last && !ends ? `its tail stands in the middle of a frame, behind slot ${slot}` : undefined;
+}
+
+/** True where a frame in the ring asks for no report, so that a place in it could not be inferred. */
+export function asksNoReport(
+  memory: GuestMemory,
+  ring: Pick<TxQueueConfig, "base" | "length">,
+): boolean {
+  for (let slot = 0; slot < ring.length; slot++) {
+    const at = ring.base + slot * TX_DESCRIPTOR_SIZE;
+    const span = memory.find(at, TX_DESCRIPTOR_SIZE, "read");
+    const low = span === undefined ? 0 : txLow(span.data, at - span.base);
+    const ends = (low & TX_DTYPE.MASK) === TX_DTYPE.DATA && (low & TX_COMMAND.EOP) !== 0;
+    if (ends && (low & TX_COMMAND.RS) === 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/**
+ * The device's place in an Rx ring: backwards from the tail, behind the first slot that is done. Sound
+ * for a driver that clears the status of the slot at its tail, and posts a slot only after it has taken
+ * what was in it, as iavf does. Where nothing is done, the ring is either as full as it can be, or the
+ * device has not received yet.
+ */
+export function inferRx(
+  memory: GuestMemory,
+  ring: Pick<RxQueueConfig, "base" | "length" | "bufferSize" | "maxPacket">,
+  { tail, lapped }: RingFacts,
+): RxPlace {
+  const { length } = ring;
+  if (tail >= length) {
+    return { slot: 0, half: false, doubt: `its tail ${tail} is beyond its ${length} slots` };
+  }
+  // The device uses tails in steps of eight: what is behind such a step it has never looked at.
+  const seen = tail & ~7;
+  const posted = lapped ? length - 1 : seen;
+  for (let back = 1; back <= posted; back++) {
+    const slot = (seen - back + length) % length;
+    const at = ring.base + slot * RX_DESCRIPTOR_SIZE;
+    const span = memory.find(at, RX_DESCRIPTOR_SIZE, "read");
+    if (span === undefined) {
+      const doubt = `its slot ${slot} is in memory that cannot be reached`;
+      return { slot: 0, half: false, doubt };
+    }
+    const status = span.data.getUint32(at - span.base + 8, true);
+    if ((status & RX_STATUS.DD) !== 0) {
+      return { slot: (slot + 1) % length, half: (status & RX_STATUS.EOP) === 0 };
+    }
+  }
+  return lapped ? fullRing(memory, ring, tail) : { slot: 0, half: false };
+}
+
+/** Every slot but the one at the tail is posted, so the device stands at the one behind it. */
+function fullRing(
+  memory: GuestMemory,
+  ring: Pick<RxQueueConfig, "base" | "length" | "bufferSize" | "maxPacket">,
+  tail: number,
+): RxPlace {
+  const { length, bufferSize, maxPacket } = ring;
+  const place = {
+    slot: (tail + 1) % length,
+    // The guest has cleared the slot that would say so, and may have taken parts of a long frame.
+    half: maxPacket > bufferSize,
+  };
+  for (let slot = 0; slot < length; slot++) {
+    const at = ring.base + slot * RX_DESCRIPTOR_SIZE;
+    const span = memory.find(at, RX_DESCRIPTOR_SIZE, "read");
+    const buffer = span === undefined ? -1 : rxAddress(span.data, at - span.base);
+    if (slot !== tail && memory.find(buffer, bufferSize, "write") === undefined) {
+      const doubt = `nothing in it is done, and its slot ${slot} holds no buffer, so that it is not full`;
+      return { ...place, doubt };
+    }
+  }
+  return place;
+}

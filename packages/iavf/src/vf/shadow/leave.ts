@@ -1,0 +1,164 @@
+import type { Halves } from "../queues/halves.ts";
+import type { QueuePair } from "../queues/queue-pair.ts";
+import { goOn, passTails } from "./enter.ts";
+import {
+  any,
+  both,
+  enabledHalves,
+  isCurrent,
+  type PairParts,
+  runHalves,
+  stopHalves,
+} from "./pair-requests.ts";
+import { rxWay, txWayIsShort } from "./ready.ts";
+import type { PairPlace } from "./relay-from.ts";
+import type { SwitchLog } from "./switch-log.ts";
+import { walkTx } from "./walk-tx.ts";
+
+export interface LeaveOptions {
+  readonly log: SwitchLog;
+  readonly stranded: WeakMap<QueuePair, PairPlace>;
+  /** The PF has stopped the halves after the switch was given up. */
+  readonly onLate: (halves: Halves) => void;
+}
+
+/** `unwalked`: the device did not take DUMMY descriptors. In all but `done` the relay goes on. */
+export type LeaveResult = "done" | "refused" | "failed" | "unwalked";
+
+/**
+ * Gives halves of a pair back to the guest's own rings: stopped through the PF, configured on the
+ * guest's rings, where the device begins at 0. Rx is brought to the ring's end before, Tx walks to the
+ * guest's index afterwards.
+ *
+ * @throws VfmigError where the pair stands still and the PF does not run it again
+ */
+export async function leave(
+  parts: PairParts,
+  pair: QueuePair,
+  halves: Halves,
+  options: LeaveOptions,
+): Promise<LeaveResult> {
+  const enabled = both(halves, enabledHalves(parts, pair));
+  const end = any(enabled) ? options.log.begin(pair.queue, "leave") : () => {};
+  const release = parts.config.hold();
+  try {
+    hold(parts, pair, halves);
+    try {
+      if (any(enabled)) {
+        await stopHalves(parts, pair, enabled, undefined, () => options.onLate(halves));
+      }
+    } catch {
+      end("refused");
+      resume(parts, pair, halves);
+      return "refused";
+    }
+    const result = await handOver(parts, pair, halves, enabled);
+    if (result !== "done" && isCurrent(parts, pair)) {
+      await goOn(parts, pair, halves, relayPlace(pair), options.stranded);
+    }
+    end(result === "done" ? "done" : "failed");
+    return result;
+  } finally {
+    end("failed");
+    release();
+  }
+}
+
+function hold({ queues }: PairParts, pair: QueuePair, halves: Halves): void {
+  queues.setMode(pair, halves, "held");
+  if (halves.tx) {
+    pair.tx.pause();
+  }
+  if (halves.rx) {
+    pair.rx.pause();
+  }
+}
+
+/** The device never stopped: the relay goes on where it was. */
+function resume(parts: PairParts, pair: QueuePair, halves: Halves): void {
+  if (!isCurrent(parts, pair)) {
+    return;
+  }
+  const { queues } = parts;
+  const enabled = both(halves, enabledHalves(parts, pair));
+  queues.setMode(pair, halves, "relay");
+  if (enabled.tx) {
+    pair.tx.resume();
+    pair.tx.kick(queues.txTail(pair.queue));
+  }
+  if (enabled.rx) {
+    pair.rx.resume();
+    pair.rx.kick(queues.rxTail(pair.queue));
+  }
+}
+
+function relayPlace(pair: QueuePair): PairPlace {
+  return { tx: pair.tx.position.complete, rx: pair.rx.position.complete, half: false };
+}
+
+/** The halves stand still: the guest gets what is done, then the device the guest's rings. */
+async function handOver(
+  parts: PairParts,
+  pair: QueuePair,
+  halves: Halves,
+  enabled: Halves,
+): Promise<LeaveResult> {
+  takeLast(parts, pair, enabled);
+  const to = enabled.tx ? pair.tx.position.complete : 0;
+  const way = enabled.rx ? rxWay(parts, pair) : 0;
+  if (way < 0 || !txWayIsShort(parts, pair, to)) {
+    return "failed";
+  }
+  if (enabled.rx) {
+    pair.rx.start(pair.rx.position);
+    pair.rx.pause();
+    pair.rx.discard(way);
+    if (pair.rx.position.complete !== 0) {
+      return "failed";
+    }
+  }
+  try {
+    await runHalves(parts, pair, halves, pair.config);
+  } catch {
+    // One of two requests may have been granted.
+    await stopAgain(parts, pair, enabled);
+    return "failed";
+  }
+  if (!isCurrent(parts, pair)) {
+    return "failed";
+  }
+  // The guest may have gone on, up to the slots that the way needs.
+  if (to > 0 && !txWayIsShort(parts, pair, to)) {
+    await stopAgain(parts, pair, enabled);
+    return "failed";
+  }
+  if (to > 0 && !(await walkTx(parts, pair, to))) {
+    await stopAgain(parts, pair, enabled);
+    return "unwalked";
+  }
+  if (!isCurrent(parts, pair)) {
+    return "failed";
+  }
+  pair.half.tx.lapped ||= halves.tx;
+  pair.half.rx.lapped ||= halves.rx;
+  passTails(parts, pair, halves);
+  parts.vectors.refresh();
+  return "done";
+}
+
+/** What the device has finished reaches the guest; what the guest has posted meanwhile is known. */
+function takeLast({ queues }: PairParts, pair: QueuePair, enabled: Halves): void {
+  if (enabled.tx) {
+    pair.tx.complete();
+    pair.tx.kick(queues.txTail(pair.queue));
+  }
+  if (enabled.rx) {
+    pair.rx.complete();
+    pair.rx.markPosted();
+    pair.rx.kick(queues.rxTail(pair.queue));
+  }
+}
+
+async function stopAgain(parts: PairParts, pair: QueuePair, enabled: Halves): Promise<void> {
+  await stopHalves(parts, pair, enabled).catch(() => undefined);
+}

@@ -1,0 +1,82 @@
+import type { Halves } from "../queues/halves.ts";
+import type { QueuePair } from "../queues/queue-pair.ts";
+import { askedHalves, enabledHalves, type PairParts } from "./pair-requests.ts";
+
+/** Rx slots before the ring's end from which on a pair may be stopped, in the ordinary way. */
+const RX_NEAR = 32;
+
+/** How a pair is judged. */
+export interface Patience {
+  /** The ordinary way was waited for long enough. */
+  readonly over: boolean;
+  /** DUMMY descriptors may be used. */
+  readonly dummies: boolean;
+}
+
+/**
+ * Halves of a relayed pair that can go back to the guest's rings now; none where none can.
+ *
+ * Rx: when the device has come to the end of the guest's ring, or near it; once patience is over, from
+ * anywhere, as long as the guest has posted all slots up to the end. The slots that are left end as
+ * broken frames, which the guest drops. Tx: at the end of the guest's ring, or where the way from slot 0
+ * is short and lies in free slots.
+ */
+export function readyHalves(parts: PairParts, pair: QueuePair, patience: Patience): Halves {
+  const enabled = enabledHalves(parts, pair);
+  const asked = askedHalves(parts, pair);
+  if (parts.queues.configuring || enabled.tx !== asked.tx || enabled.rx !== asked.rx) {
+    return { tx: false, rx: false };
+  }
+  const relayed = {
+    tx: pair.half.tx.mode === "relay",
+    rx: pair.half.rx.mode === "relay",
+  };
+  const tx = relayed.tx && (!enabled.tx || txReady(parts, pair, patience));
+  const rx = relayed.rx && (!enabled.rx || rxReady(parts, pair, patience));
+  if (parts.family.halvesApart) {
+    return { tx, rx };
+  }
+  return { tx: tx && rx, rx: tx && rx };
+}
+
+function txReady(parts: PairParts, pair: QueuePair, { over, dummies }: Patience): boolean {
+  const { complete } = pair.tx.position;
+  if (complete === 0 && pair.tx.outstanding === 0) {
+    return true;
+  }
+  // Where halves go apart, Tx waits for its own wrap first.
+  const mayWalk = dummies && (over || !parts.family.halvesApart);
+  return mayWalk && txWayIsShort(parts, pair, complete + pair.tx.outstanding);
+}
+
+/**
+ * Slots 0 to `to` are free, and far enough from those that the guest fills next: at most half of the
+ * ring, with a quarter of it between the guest's tail and the ring's end.
+ */
+export function txWayIsShort({ queues }: PairParts, pair: QueuePair, to: number): boolean {
+  const { length } = pair.config.tx;
+  const tail = queues.txTail(pair.queue);
+  return to === 0 || (to <= length / 2 && tail >= to && tail <= (3 * length) / 4);
+}
+
+function rxReady(parts: PairParts, pair: QueuePair, { over }: Patience): boolean {
+  const { toWrap } = pair.rx;
+  if (toWrap >= 0 && toWrap <= RX_NEAR) {
+    return true;
+  }
+  return over && rxWay(parts, pair) >= 0;
+}
+
+/** Rx is so near the end of the guest's ring that it has to be decided now whether it stops there. */
+export function rxIsNear(pair: QueuePair): boolean {
+  return pair.rx.toWrap >= 0 && pair.rx.toWrap <= RX_NEAR;
+}
+
+/** Slots between the guest's place and the end of its Rx ring; -1 where it has not posted them all. */
+export function rxWay({ queues }: PairParts, pair: QueuePair): number {
+  const { length } = pair.config.rx;
+  const { complete } = pair.rx.position;
+  const posted = (queues.rxTail(pair.queue) - complete + length) % length;
+  const way = (length - complete) % length;
+  return way <= posted ? way : -1;
+}
