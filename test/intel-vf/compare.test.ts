@@ -29,7 +29,7 @@ describe.each(FAMILIES)("$name", (family) => {
     });
 
     test.each([
-      ["fewer queue pairs", { queuePairs: 2 }, ["queues.pairs"]],
+      ["fewer queue pairs", { queuePairs: 2, maxQueuePairs: 3 }, ["queues.pairs"]],
       ["fewer vectors", { vectors: 3 }, ["vectors"]],
       ["shorter frames", { maxFrame: 1518 }, ["maxFrame"]],
       [
@@ -51,7 +51,7 @@ describe.each(FAMILIES)("$name", (family) => {
 
     test("is asked again by the load itself, which refuses and leaves the source able to go on", async () => {
       const world = await create({
-        models: [{}, { queuePairs: 2 }],
+        models: [{}, { vectors: 3 }],
       });
       world.traffic(100);
       await expect(move(world, 1)).rejects.toMatchObject({
@@ -72,7 +72,7 @@ describe.each(FAMILIES)("$name", (family) => {
       const { offers, uses } = await world.settle(world.host.device.description.describe());
       expect(offers["hiddenCapabilities"]).toContain("ADQ");
       expect(uses["capabilities"]).not.toContain("ADQ");
-      expect(uses["capabilities"]).not.toContain("REQ_QUEUES");
+      expect(uses["capabilities"]).toContain("REQ_QUEUES");
       expect(uses["capabilities"]).toContain("RSS_PF");
       await world.close();
     });

@@ -1,4 +1,5 @@
 import { PROGRESS, type RingCodec, SLOT } from "@vfmig/shadow-queue";
+import { RX_FLEX_STATUS, RXDID, rxFlexLength, writeRxFlexBack } from "./rx-flex.ts";
 import { RX_DESCRIPTOR_SIZE, RX_STATUS, rxAddress, rxLength, writeRxBack } from "./rx.ts";
 import {
   TX_COMMAND,
@@ -56,11 +57,14 @@ export const txRingCodec: RingCodec = {
 };
 
 /**
- * A ring of 32-byte Rx descriptors with the legacy write-back.
+ * A ring of 32-byte Rx descriptors. Every format has DD and the end of a frame in the same bits, and
+ * the word with DD is the one that a guest waits for; where the length stands is what differs.
  *
  * @param bufferSize - bytes of each posted buffer, as CONFIG_VSI_QUEUES told the device
+ * @param rxdid - write-back format of the queue, a number of {@link RXDID}
  */
-export function rxRingCodec(bufferSize: number): RingCodec {
+export function rxRingCodec(bufferSize: number, rxdid: number = RXDID.LEGACY_32): RingCodec {
+  const flexible = rxdid >= RXDID.FLEX_NIC;
   return {
     descriptorSize: RX_DESCRIPTOR_SIZE,
     deviceWrites: true,
@@ -81,7 +85,9 @@ export function rxRingCodec(bufferSize: number): RingCodec {
       }
       return (status & RX_STATUS.EOP) === 0 ? PROGRESS.PART : PROGRESS.FRAME;
     },
-    written: (data, offset) => rxLength(data.getUint32(offset + 12, true)),
+    written: flexible
+      ? (data, offset) => rxFlexLength(data.getUint32(offset + 4, true))
+      : (data, offset) => rxLength(data.getUint32(offset + 12, true)),
     writeBack(from, fromOffset, to, toOffset) {
       for (let byte = 16; byte < RX_DESCRIPTOR_SIZE; byte += 4) {
         to.setUint32(toOffset + byte, from.getUint32(fromOffset + byte, true), true);
@@ -94,8 +100,13 @@ export function rxRingCodec(bufferSize: number): RingCodec {
     },
     discard(to, offset) {
       const length = Math.min(BROKEN_LENGTH, bufferSize);
-      const status = RX_STATUS.EOP | RX_STATUS.RXE;
-      writeRxBack(to, offset, { status, length, packetType: 0, hash: 0, tag: 0 });
+      if (flexible) {
+        const status = RX_FLEX_STATUS.EOF | RX_FLEX_STATUS.RXE;
+        writeRxFlexBack(to, offset, { status, length, packetType: 0, hash: 0, tag: 0, tag2: -1 });
+      } else {
+        const status = RX_STATUS.EOP | RX_STATUS.RXE;
+        writeRxBack(to, offset, { status, length, packetType: 0, hash: 0, tag: 0 });
+      }
     },
   };
 }

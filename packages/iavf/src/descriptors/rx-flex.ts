@@ -55,13 +55,18 @@ export function writeRxFlexBack(data: DataView, offset: number, value: RxFlexWri
   data.setUint32(offset + 8, (value.status | RX_FLEX_STATUS.DD | (tag << 16)) >>> 0, true);
 }
 
+/** Bytes in the buffer (bits 45:32 of quadword 0), from the high half. */
+export function rxFlexLength(high: number): number {
+  return high & 0x3fff;
+}
+
 /** Reads a flexible NIC write-back. */
 export function readRxFlexBack(data: DataView, offset: number): RxFlexWriteBack {
   const low = data.getUint32(offset, true);
   const status = data.getUint32(offset + 8, true);
   return {
     status: status & 0xffff,
-    length: data.getUint32(offset + 4, true) & 0x3fff,
+    length: rxFlexLength(data.getUint32(offset + 4, true)),
     packetType: (low >>> 16) & 0x3ff,
     hash: data.getUint32(offset + 12, true),
     tag: status >>> 16,

@@ -7,7 +7,11 @@ import type {
   VectorMap,
 } from "../virtchnl/queues.ts";
 import type { VfResources, VirtchnlVersion } from "../virtchnl/session.ts";
+import { STATISTICS_MAX_WORDS } from "../virtchnl/statistics.ts";
+import type { VlanCaps, VlanSupport, VlanTag, VlanV2Filter } from "../virtchnl/vlan-v2.ts";
 import type { Conversation } from "./conversation.ts";
+import type { RssFlow } from "./rss-flows.ts";
+import type { VlanOffload } from "./vlan-settings.ts";
 
 const u8 = z.int().min(0).max(0xff);
 const u16 = z.int().min(0).max(0xffff);
@@ -71,6 +75,40 @@ const resources: z.ZodType<VfResources> = z.strictObject({
   mac,
 });
 
+const support: z.ZodType<VlanSupport> = z.strictObject({ outer: u32, inner: u32 });
+
+const vlanCaps: z.ZodType<VlanCaps> = z.strictObject({
+  filtering: support,
+  filteringInit: u32,
+  maxFilters: u16,
+  stripping: support,
+  insertion: support,
+  offloadInit: u32,
+  ethertypeMatch: u8,
+});
+
+const vlanTag: z.ZodType<VlanTag> = z.strictObject({ tci: u16, tciMask: u16, tpid: u16 });
+const vlanFilter: z.ZodType<VlanV2Filter> = z.strictObject({ inner: vlanTag, outer: vlanTag });
+
+const vlanOffload: z.ZodType<VlanOffload> = z.strictObject({
+  offload: z.enum(["stripping", "insertion"]),
+  tag: z.enum(["outer", "inner"]),
+  on: z.boolean(),
+  ethertype: u32,
+});
+
+const rssFlow: z.ZodType<RssFlow> = z.strictObject({
+  add: z.boolean(),
+  tunnelLevel: u8,
+  headers: z
+    .array(z.strictObject({ type: z.int().min(-0x8000_0000).max(0x7fff_ffff), fields: u32 }))
+    .max(32),
+  algorithm: z.int().min(-0x8000_0000).max(0x7fff_ffff),
+});
+
+/** 64 bits as 16 hex digits, highest first. */
+const word = z.string().regex(/^[0-9a-f]{16}$/u);
+
 /** A conversation, as a saved device carries it. */
 export const conversationSchema: z.ZodType<ConversationState> = z.strictObject({
   version: z.strictObject({ major: u32, minor: u32 }).optional(),
@@ -86,8 +124,14 @@ export const conversationSchema: z.ZodType<ConversationState> = z.strictObject({
   rssKey: hexBytes.optional(),
   rssLut: hexBytes.optional(),
   rssFunction: u16.optional(),
-  hena: hexBytes.length(16).optional(),
+  hena: word.optional(),
   vlanStripping: z.boolean().optional(),
+  vlanCaps: vlanCaps.optional(),
+  rxFormats: word.optional(),
+  vlanFilters: z.array(vlanFilter).max(4096),
+  vlanOffloads: z.array(vlanOffload).max(4),
+  rssFlows: z.array(rssFlow).max(64),
+  statistics: z.array(word).max(STATISTICS_MAX_WORDS),
 });
 
 export interface ConversationState {
@@ -108,6 +152,15 @@ export interface ConversationState {
   /** 64 bits as 16 hex digits, highest first. */
   readonly hena?: string | undefined;
   readonly vlanStripping?: boolean | undefined;
+  readonly vlanCaps?: VlanCaps | undefined;
+  /** As {@link ConversationState.hena}. */
+  readonly rxFormats?: string | undefined;
+  /** Filters and offloads of VLAN V2. */
+  readonly vlanFilters: readonly VlanV2Filter[];
+  readonly vlanOffloads: readonly VlanOffload[];
+  readonly rssFlows: readonly RssFlow[];
+  /** The guest's counters, in the order of a GET_STATS reply; each as {@link ConversationState.hena}. */
+  readonly statistics: readonly string[];
 }
 
 /** The conversation as plain data; what was never said is left out. */
@@ -126,8 +179,14 @@ export function saveConversation(conversation: Conversation): ConversationState 
     rssKey: conversation.rssKey && toHex(conversation.rssKey),
     rssLut: conversation.rssLut && toHex(conversation.rssLut),
     rssFunction: conversation.rssFunction,
-    hena: conversation.hena?.toString(16).padStart(16, "0"),
+    hena: conversation.hena === undefined ? undefined : wordToHex(conversation.hena),
     vlanStripping: conversation.vlanStripping,
+    vlanCaps: conversation.vlanCaps,
+    rxFormats: conversation.rxFormats === undefined ? undefined : wordToHex(conversation.rxFormats),
+    vlanFilters: conversation.vlanV2.filters,
+    vlanOffloads: conversation.vlanV2.offloads,
+    rssFlows: conversation.rssFlows.flows,
+    statistics: conversation.statistics.totals.map((total) => wordToHex(total)),
   };
   // A field that is there must have a value on the wire.
   return Object.fromEntries(
@@ -159,6 +218,26 @@ export function loadConversation(conversation: Conversation, state: Conversation
   conversation.rssKey = state.rssKey === undefined ? undefined : fromHex(state.rssKey);
   conversation.rssLut = state.rssLut === undefined ? undefined : fromHex(state.rssLut);
   conversation.rssFunction = state.rssFunction;
-  conversation.hena = state.hena === undefined ? undefined : BigInt(`0x${state.hena}`);
+  conversation.hena = state.hena === undefined ? undefined : hexToWord(state.hena);
   conversation.vlanStripping = state.vlanStripping;
+  conversation.vlanCaps = state.vlanCaps;
+  conversation.rxFormats = state.rxFormats === undefined ? undefined : hexToWord(state.rxFormats);
+  for (const filter of state.vlanFilters) {
+    conversation.vlanV2.addFilter(filter);
+  }
+  for (const offload of state.vlanOffloads) {
+    conversation.vlanV2.setOffload(offload);
+  }
+  for (const flow of state.rssFlows) {
+    conversation.rssFlows.set(flow);
+  }
+  conversation.statistics.continueFrom(state.statistics.map((total) => hexToWord(total)));
+}
+
+function wordToHex(value: bigint): string {
+  return value.toString(16).padStart(16, "0");
+}
+
+function hexToWord(hex: string): bigint {
+  return BigInt(`0x${hex}`);
 }

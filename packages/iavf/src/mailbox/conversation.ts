@@ -8,7 +8,9 @@ import {
   type QueuePairConfig,
   type VectorMap,
 } from "../virtchnl/queues.ts";
+import { parsePtpCaps } from "../virtchnl/ptp.ts";
 import { parseHena, parseRssHashFunction, parseRssKey, parseRssLut } from "../virtchnl/rss.ts";
+import { parseSupportedRxdids } from "../virtchnl/rx-formats.ts";
 import {
   parseResources,
   parseResourcesRequest,
@@ -16,14 +18,18 @@ import {
   type VfResources,
   type VirtchnlVersion,
 } from "../virtchnl/session.ts";
+import { parseVlanCaps, type VlanCaps } from "../virtchnl/vlan-v2.ts";
+import { RssFlows } from "./rss-flows.ts";
+import { Statistics } from "./statistics.ts";
+import { VlanSettings } from "./vlan-settings.ts";
 
 /** Requests that change nothing which a target would need. */
 const ASKING: ReadonlySet<number> = new Set([
   VIRTCHNL_OP.GET_STATS,
   VIRTCHNL_OP.GET_RSS_HENA_CAPS,
-  VIRTCHNL_OP.GET_SUPPORTED_RXDIDS,
-  VIRTCHNL_OP.GET_OFFLOAD_VLAN_V2_CAPS,
   VIRTCHNL_OP.GET_QOS_CAPS,
+  // An accepted one is not answered but ends in a reset; a refused one changes nothing.
+  VIRTCHNL_OP.REQUEST_QUEUES,
 ]);
 
 /**
@@ -37,6 +43,12 @@ export class Conversation {
   capsAsked: number | undefined;
   /** The answer as the guest got it, its VSI id included. */
   resources: VfResources | undefined;
+  /** Capability bits that this host's PF granted, what the guest was not shown included. */
+  hostCaps = 0;
+  /** What the guest was told of VLAN V2. */
+  vlanCaps: VlanCaps | undefined;
+  /** Rx formats that the guest was told of: bit n is RXDID n. */
+  rxFormats: bigint | undefined;
   readonly pairs: Map<number, QueuePairConfig> = new Map();
   readonly vectors: Map<number, VectorMap> = new Map();
   rxEnabled = 0;
@@ -49,7 +61,11 @@ export class Conversation {
   rssLut: Uint8Array | undefined;
   rssFunction: number | undefined;
   hena: bigint | undefined;
+  /** ENABLE_ and DISABLE_VLAN_STRIPPING of VLAN v1. */
   vlanStripping: boolean | undefined;
+  readonly vlanV2: VlanSettings = new VlanSettings();
+  readonly rssFlows: RssFlows = new RssFlows();
+  readonly statistics: Statistics = new Statistics();
   /** Operations that succeeded and that nobody here can repeat on a target. */
   readonly uncarried: Set<number> = new Set();
 
@@ -57,6 +73,9 @@ export class Conversation {
   reset(): void {
     this.capsAsked = undefined;
     this.resources = undefined;
+    this.hostCaps = 0;
+    this.vlanCaps = undefined;
+    this.rxFormats = undefined;
     this.pairs.clear();
     this.vectors.clear();
     this.rxEnabled = 0;
@@ -69,6 +88,9 @@ export class Conversation {
     this.rssFunction = undefined;
     this.hena = undefined;
     this.vlanStripping = undefined;
+    this.vlanV2.clear();
+    this.rssFlows.clear();
+    this.statistics.clear();
     this.uncarried.clear();
   }
 
@@ -83,10 +105,32 @@ export class Conversation {
    * @throws VfmigError `ERR_VFMIG_VIRTCHNL_BODY` where the PF granted what it should not have
    */
   granted(opcode: number, request: Uint8Array, reply: Uint8Array): void {
-    if (!(this.#session(opcode, request, reply) || this.#queues(opcode, request))) {
-      if (!(this.#filters(opcode, request) || this.#rss(opcode, request) || ASKING.has(opcode))) {
-        this.uncarried.add(opcode);
-      }
+    const known =
+      ASKING.has(opcode) ||
+      this.#session(opcode, request, reply) ||
+      this.#offers(opcode, reply) ||
+      this.#queues(opcode, request) ||
+      this.#filters(opcode, request) ||
+      this.vlanV2.granted(opcode, request) ||
+      this.#rss(opcode, request);
+    if (!known) {
+      this.uncarried.add(opcode);
+    }
+  }
+
+  #offers(opcode: number, reply: Uint8Array): boolean {
+    switch (opcode) {
+      case VIRTCHNL_OP.GET_OFFLOAD_VLAN_V2_CAPS:
+        this.vlanCaps = parseVlanCaps(reply);
+        return true;
+      case VIRTCHNL_OP.GET_SUPPORTED_RXDIDS:
+        this.rxFormats = parseSupportedRxdids(reply);
+        return true;
+      case VIRTCHNL_OP.PTP_GET_CAPS:
+        // An answer that grants nothing leaves nothing to carry.
+        return parsePtpCaps(reply) === 0;
+      default:
+        return false;
     }
   }
 
@@ -184,7 +228,12 @@ export class Conversation {
         return true;
       case VIRTCHNL_OP.SET_RSS_HENA:
         this.hena = parseHena(request);
+        // A PF forgets all flows that were set up before.
+        this.rssFlows.clear();
         return true;
+      case VIRTCHNL_OP.ADD_RSS_CFG:
+      case VIRTCHNL_OP.DEL_RSS_CFG:
+        return this.rssFlows.change(opcode === VIRTCHNL_OP.ADD_RSS_CFG, request);
       default:
         return false;
     }

@@ -1,4 +1,4 @@
-import { type Timer, VfmigError } from "@vfmig/core";
+import { VfmigError } from "@vfmig/core";
 import { AQ_CODE, AQ_OPCODE } from "../admin-queue.ts";
 import { MailboxVector } from "../interrupts/mailbox-vector.ts";
 import { ARQ_REGISTERS, ATQ_REGISTERS, ICR0, RSTAT, VF_REGISTER } from "../registers.ts";
@@ -9,14 +9,11 @@ import { Conversation } from "./conversation.ts";
 import { Inbox } from "./inbox.ts";
 import type { MailboxBacklog, MailboxOptions } from "./options.ts";
 import { InFlight, type Reply, type RequestOptions } from "./in-flight.ts";
-import { PrivateMailbox, type ReceivedMessage, type SendResult } from "./private-mailbox.ts";
+import { PrivateMailbox, type ReceivedMessage } from "./private-mailbox.ts";
+import { SendLedger } from "./send-ledger.ts";
 import { type GuestSend, VirtualMailbox } from "./virtual-mailbox.ts";
+import { MailboxWatch } from "./watch.ts";
 
-/**
- * Milliseconds between looks at the mailbox while an answer is awaited: at first and at most.
- * Interrupts are quicker; this is for a PF whose interrupt is lost, and for the end of a reset.
- */
-const POLL_MS = { FIRST: 1, MOST: 32 } as const;
 /** Private slots that a guest's requests leave free for our own. */
 const OWN_ROOM = 8;
 
@@ -33,9 +30,8 @@ export class MailboxRelay {
   readonly #registers: RegisterAccess;
   readonly #private: PrivateMailbox;
   readonly #inFlight: InFlight;
-  /** Sends in ring order: ours, the guest's, or one that was served here (its code). */
-  readonly #sends: ("own" | "guest" | number)[] = [];
-  readonly #sent: SendResult[] = [];
+  readonly #sends: SendLedger;
+  readonly #watch: MailboxWatch;
   readonly #inbox: Inbox = new Inbox();
   #guestVsi = 0;
   #hostVsi = 0;
@@ -43,16 +39,22 @@ export class MailboxRelay {
   #held = 0;
   #ownReset = false;
   #closed = false;
-  #timer: Timer | undefined;
-  #pollMs: number = POLL_MS.FIRST;
 
   constructor(options: MailboxOptions) {
     this.#options = options;
     this.#registers = options.registers;
     this.vector = new MailboxVector(options.registers, options.signalGuest);
-    this.virtual = new VirtualMailbox(options.memory, options.dirty);
+    this.virtual = new VirtualMailbox(options.memory, options.dirty, options.arqBaseField);
     this.#private = new PrivateMailbox(options.registers, options.allocate);
     this.#inFlight = new InFlight(options.clock);
+    this.#sends = new SendLedger({
+      nextSent: () => this.#private.nextSent(),
+      report: ({ flags, returnValue }) => this.virtual.completeSend(flags, returnValue & 0xff),
+    });
+    this.#watch = new MailboxWatch(options.clock, () => {
+      this.checkReset();
+      this.poll();
+    });
   }
 
   /** VSI id by which the guest knows its VSI, and the host's own for it. */
@@ -96,23 +98,12 @@ export class MailboxRelay {
       return this.vector.write(offset, value);
     }
     if (ring === "send" && offset !== ATQ_REGISTERS.tail) {
-      this.#forgetGuestSends();
+      this.#sends.disown();
     }
     if (offset === ATQ_REGISTERS.tail || ring === "receive") {
       this.poll();
     }
     return true;
-  }
-
-  /** The guest has set its send ring up anew: what it had sent there is no longer its affair. */
-  #forgetGuestSends(): void {
-    this.#sent.length = 0;
-    for (const [index, send] of this.#sends.entries()) {
-      this.#sends[index] = send === "guest" ? "own" : send;
-    }
-    while (typeof this.#sends[0] === "number") {
-      this.#sends.shift();
-    }
   }
 
   /** The device signalled vector 0. */
@@ -131,29 +122,29 @@ export class MailboxRelay {
     if (this.#closed) {
       return;
     }
-    this.#pollSends();
+    this.#sends.poll(this.#frozen);
     this.#sendOwn();
     this.#sendGuests();
-    this.#pollSends();
+    this.#sends.poll(this.#frozen);
     for (let m = this.#private.nextReceived(); m !== undefined; m = this.#private.nextReceived()) {
       this.#receive(m);
     }
     this.#flush();
-    this.#watch();
+    if (this.#waits()) {
+      this.#watch.later();
+    }
   }
 
-  /** Looks again soon while something is awaited, since an interrupt may not come. */
-  #watch(): void {
-    const waits = this.#inFlight.size > 0 || this.#sends.length > 0 || this.#inFlight.queued > 0;
-    if (!waits || this.#timer !== undefined || this.#closed) {
-      return;
-    }
-    this.#timer = this.#options.clock.after(this.#pollMs, () => {
-      this.#timer = undefined;
-      this.#pollMs = Math.min(2 * this.#pollMs, POLL_MS.MOST);
-      this.checkReset();
-      this.poll();
-    });
+  /** Something is awaited of which no interrupt may tell. */
+  #waits(): boolean {
+    const { size, queued } = this.#inFlight;
+    return size > 0 || queued > 0 || this.#sends.size > 0 || this.#guestWaits();
+  }
+
+  /** The guest has sent what was not taken, because the device is in reset or has no room. */
+  #guestWaits(): boolean {
+    const { send: ring, next } = this.virtual;
+    return !this.#frozen && this.#held === 0 && ring.usable && ring.tail !== next;
   }
 
   /** Gives the device its rings, if it has none and is out of reset. */
@@ -170,49 +161,18 @@ export class MailboxRelay {
     return true;
   }
 
-  #pollSends(): void {
-    for (let next = this.#sends[0]; next !== undefined; next = this.#sends[0]) {
-      if (typeof next === "number") {
-        if (this.#frozen) {
-          this.#sent.push({ flags: 0, returnValue: next });
-        } else {
-          this.virtual.completeSend(0, next);
-        }
-      } else {
-        const result = this.#private.nextSent();
-        if (result === undefined) {
-          return;
-        }
-        this.#reportSend(next, result);
-      }
-      this.#sends.shift();
-    }
-  }
-
-  #reportSend(owner: "own" | "guest", result: SendResult): void {
-    if (owner === "own") {
-      return;
-    }
-    if (this.#frozen) {
-      this.#sent.push(result);
-    } else {
-      this.virtual.completeSend(result.flags, result.returnValue & 0xff);
-    }
-  }
-
   #sendOwn(): void {
     while (this.#inFlight.queued > 0 && this.ready() && this.#private.room > 0) {
       const own = this.#inFlight.startOwn();
       if (own !== undefined) {
         this.#private.send(own.opcode, own.body);
-        this.#sends.push("own");
+        this.#sends.add("own");
       }
     }
   }
 
   #sendGuests(): void {
-    const { send: ring } = this.virtual;
-    while (!this.#frozen && this.#held === 0 && ring.usable && ring.tail !== this.virtual.next) {
+    while (this.#guestWaits()) {
       if (!this.ready() || this.#private.room <= OWN_ROOM) {
         return;
       }
@@ -228,20 +188,20 @@ export class MailboxRelay {
     if (send.opcode !== AQ_OPCODE.SEND_TO_PF) {
       const known = send.opcode === AQ_OPCODE.QUEUE_SHUTDOWN;
       // The device's queues are ours, so a guest that shuts its own down leaves them alone.
-      this.#sends.push(known ? AQ_CODE.OK : send.opcode === -1 ? AQ_CODE.EINVAL : AQ_CODE.ESRCH);
+      this.#sends.add(known ? AQ_CODE.OK : send.opcode === -1 ? AQ_CODE.EINVAL : AQ_CODE.ESRCH);
       return;
     }
     if (!this.#issue(send.message, send.body)) {
-      this.#sends.push(AQ_CODE.OK);
+      this.#sends.add(AQ_CODE.OK);
     } else {
-      this.#sends.push("guest");
+      this.#sends.add("guest");
     }
   }
 
   /** Makes a guest's request again that another host's PF had not answered. */
   reissue(opcode: number, body: Uint8Array): void {
     if (this.ready() && this.#private.room > 0 && this.#issue(opcode, body)) {
-      this.#sends.push("own");
+      this.#sends.add("own");
     }
     this.poll();
   }
@@ -261,11 +221,12 @@ export class MailboxRelay {
   }
 
   #receive(message: ReceivedMessage): void {
-    this.#pollMs = POLL_MS.FIRST;
+    this.#watch.hurry();
     if (message.opcode === VIRTCHNL_OP.EVENT) {
-      // A guest that has no version yet has no PF either; events then belong to our own asking.
-      if (this.conversation.resources !== undefined) {
-        this.#keep(message);
+      // A guest that has no VSI yet has no PF either; events then belong to our own asking, as does
+      // the notice of a reset that we asked for.
+      if (this.conversation.resources !== undefined && !this.#ownReset) {
+        this.#keep({ ...message, body: this.#options.hooks.event(message.body) });
       }
       return;
     }
@@ -286,10 +247,7 @@ export class MailboxRelay {
       return;
     }
     // An answer given here reaches the guest after its send is reported, as the PF's would.
-    this.#timer ??= this.#options.clock.after(0, () => {
-      this.#timer = undefined;
-      this.poll();
-    });
+    this.#watch.soon();
   }
 
   #flush(): void {
@@ -304,7 +262,7 @@ export class MailboxRelay {
    */
   request(opcode: number, body: Uint8Array, options?: RequestOptions): Promise<Reply> {
     const reply = this.#inFlight.queueOwn(opcode, body, options);
-    this.#pollMs = POLL_MS.FIRST;
+    this.#watch.hurry();
     this.poll();
     return reply;
   }
@@ -330,11 +288,24 @@ export class MailboxRelay {
    * {@link online} tells apart. A guest that has not begun to talk does not notice.
    */
   async resetVf(options?: RequestOptions): Promise<void> {
+    await this.requestReset(VIRTCHNL_OP.RESET_VF, new Uint8Array(0), options);
+  }
+
+  /**
+   * Sends a request of our own that the PF grants by resetting the VF, of which the guest is told
+   * nothing. Settles with the PF's answer, which is a refusal, or with nothing, as {@link resetVf}.
+   */
+  async requestReset(
+    opcode: number,
+    body: Uint8Array,
+    options?: RequestOptions,
+  ): Promise<Reply | undefined> {
     this.#ownReset = true;
     try {
-      await this.request(VIRTCHNL_OP.RESET_VF, new Uint8Array(0), options);
+      return await this.request(opcode, body, options);
     } catch {
       // The reset itself is the answer: it ends the request.
+      return undefined;
     } finally {
       this.#ownReset = false;
     }
@@ -379,8 +350,7 @@ export class MailboxRelay {
   #forgetDevice(): void {
     this.#private.forget();
     this.#inFlight.fail("the VF was reset");
-    this.#sends.length = 0;
-    this.#sent.length = 0;
+    this.#sends.clear();
     this.#inbox.clear();
   }
 
@@ -404,34 +374,31 @@ export class MailboxRelay {
   /** Ends {@link freeze}: tells the guest what has waited. */
   thaw(): void {
     this.#frozen = false;
-    for (const { flags, returnValue } of this.#sent.splice(0)) {
-      this.virtual.completeSend(flags, returnValue & 0xff);
-    }
+    this.#sends.thaw();
     this.poll();
     this.vector.thaw();
   }
 
   /** What a target needs besides registers and conversation; while frozen. */
   backlog(): MailboxBacklog {
-    const unsent = this.#sends.filter((send) => send === "guest").length;
     const guests = this.#inFlight.guests();
     return {
-      sent: [...this.#sent],
+      sent: this.#sends.kept,
       inbox: this.#inbox.messages,
-      outstanding: guests.slice(0, Math.max(0, guests.length - unsent)),
+      outstanding: guests.slice(0, Math.max(0, guests.length - this.#sends.guests)),
     };
   }
 
   /** Takes a backlog over; the outstanding requests are made again by the caller. */
   restore(backlog: MailboxBacklog): void {
-    this.#sent.splice(0, this.#sent.length, ...backlog.sent);
+    this.#sends.restore(backlog.sent);
     this.virtual.skip(backlog.sent.length);
     this.#inbox.restore(backlog.inbox);
   }
 
   close(): void {
     this.#closed = true;
-    this.#timer?.cancel();
+    this.#watch.close();
     this.#inFlight.fail("the device is closed");
     this.#private.close();
   }

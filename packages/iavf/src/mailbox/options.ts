@@ -15,6 +15,8 @@ export interface MailboxHooks {
   request(opcode: number, body: Uint8Array): RequestVerdict;
   /** The PF's answer to it; returns the body that the guest gets. */
   reply(opcode: number, request: Uint8Array, reply: ReceivedMessage): Uint8Array;
+  /** What the PF says of its own accord; returns the body that the guest gets. */
+  event(body: Uint8Array): Uint8Array;
   /** The VF was reset: the PF has forgotten queues, filters and vectors. */
   reset(): void;
 }
@@ -29,6 +31,8 @@ export interface MailboxOptions {
   /** Raises the guest's vector 0; false where the guest has no event for it yet. */
   readonly signalGuest: () => boolean;
   readonly hooks: MailboxHooks;
+  /** Low bits of the receive ring's base that are another field. Default none. */
+  readonly arqBaseField?: number;
 }
 
 /** What a saved device carries of its mailbox, apart from registers. */

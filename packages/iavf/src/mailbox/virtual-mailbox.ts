@@ -36,13 +36,15 @@ const NO_BODY = new Uint8Array(0);
  */
 export class VirtualMailbox {
   readonly send: VirtualRing = new VirtualRing(ATQ_REGISTERS);
-  readonly receive: VirtualRing = new VirtualRing(ARQ_REGISTERS);
+  readonly receive: VirtualRing;
   readonly #memory: GuestMemory;
   readonly #dirty: DirtySink;
   /** The next descriptor to be taken; those from the head to here wait for the device. */
   #taken = 0;
 
-  constructor(memory: GuestMemory, dirty: DirtySink) {
+  /** @param arqBaseField - low bits of the receive ring's base that are another field */
+  constructor(memory: GuestMemory, dirty: DirtySink, arqBaseField = 0) {
+    this.receive = new VirtualRing(ARQ_REGISTERS, arqBaseField);
     this.#memory = memory;
     this.#dirty = dirty;
   }

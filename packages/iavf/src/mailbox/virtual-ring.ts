@@ -12,14 +12,17 @@ export interface VirtualRingState {
 /** The five registers of a mailbox ring as the guest sees them. */
 export class VirtualRing {
   readonly #registers: AqRegisters;
+  readonly #baseField: number;
   #bal = 0;
   #bah = 0;
   #len = 0;
   head = 0;
   tail = 0;
 
-  constructor(registers: AqRegisters) {
+  /** @param baseField - low bits of the base that do not belong to the address */
+  constructor(registers: AqRegisters, baseField = 0) {
     this.#registers = registers;
+    this.#baseField = baseField;
   }
 
   /** Undefined where `offset` is not one of this ring's registers. */
@@ -64,7 +67,7 @@ export class VirtualRing {
   }
 
   get base(): number {
-    return this.#bah * 0x1_0000_0000 + this.#bal;
+    return this.#bah * 0x1_0000_0000 + ((this.#bal & ~this.#baseField) >>> 0);
   }
 
   get entries(): number {

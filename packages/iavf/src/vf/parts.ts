@@ -3,7 +3,7 @@ import type { MailboxRelay } from "../mailbox/mailbox-relay.ts";
 import type { MailboxBacklog } from "../mailbox/options.ts";
 import type { RegisterAccess } from "../registers/register-access.ts";
 import type { Announcement } from "./announcement.ts";
-import type { Offers } from "./describe/requirements.ts";
+import type { Offers } from "./describe/offers.ts";
 import type { ConfigSpace } from "./function/config-space.ts";
 import type { QueueVectors } from "./function/queue-vectors.ts";
 import type { VfFamily } from "./family.ts";

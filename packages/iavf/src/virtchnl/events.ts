@@ -1,5 +1,6 @@
 import { bodyError } from "../errors.ts";
 import { expectLength, viewOf } from "./body.ts";
+import { VF_CAP } from "./capabilities.ts";
 
 /** Kinds of EVENT (17). */
 export const VF_EVENT = { LINK_CHANGE: 1, RESET_IMPENDING: 2, PF_DRIVER_CLOSE: 3 } as const;
@@ -48,6 +49,19 @@ export function parseEvent(body: Uint8Array): VfEvent {
     linkUp: data.getUint8(8) !== 0,
     severity: data.getInt32(12, true),
   };
+}
+
+/**
+ * A link EVENT as a guest with capabilities `guest` reads it, from a PF that tells the speed as to one
+ * with capabilities `host`. Any other body is returned as it is.
+ */
+export function guestLinkSpeed(body: Uint8Array, guest: number, host: number): Uint8Array {
+  const told = body.length === 16 ? parseEvent(body) : undefined;
+  const advanced = (host & ~guest & VF_CAP.ADV_LINK_SPEED) !== 0;
+  if (told?.event !== VF_EVENT.LINK_CHANGE || !advanced) {
+    return body;
+  }
+  return buildEvent({ ...told, speed: LEGACY_SPEED[told.speed] ?? 0 });
 }
 
 /** Names of the words of a GET_STATS reply, in order. */

@@ -41,6 +41,8 @@ export interface BringUp {
   readonly mac: string;
   readonly multicast: readonly string[];
   readonly vlans: readonly number[];
+  /** Rx format, or 0 where there is no choice. */
+  readonly rxdid: number;
   readonly queues: QueueSet;
   readonly ringSize: number;
   readonly mtu: number;
@@ -187,7 +189,7 @@ function queueConfigBody(plan: BringUp): Uint8Array {
       bufferSize: buffer,
       maxPacket,
       crcDisable: 0,
-      rxdid: 0,
+      rxdid: plan.rxdid,
       flags: 0,
       base: plan.queues.rx[queue]?.iova ?? 0,
       splitPosition: 0,

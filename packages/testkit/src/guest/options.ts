@@ -29,6 +29,8 @@ export interface GuestDriverOptions {
   readonly multicast?: readonly string[];
   /** VLANs that the guest is in, 1 to 4094; at most 8. */
   readonly vlans?: readonly number[];
+  /** Rx format (RXDID) to choose where the PF grants a choice: 1, the default, or 2. */
+  readonly rxFormat?: 1 | 2;
   /** Capability bits that are asked for; default those of Linux 6.1. */
   readonly capabilities?: number;
 }

@@ -4,6 +4,7 @@ import type { GuestRam } from "./guest-ram.ts";
 import type { GuestQueueIndices } from "./options.ts";
 import type { PciSlot } from "./pci-slot.ts";
 import { QueueVector } from "./queue-vector.ts";
+import type { RxFormat } from "./ring-formats.ts";
 import { type FrameHandler, RxRing } from "./rx-ring.ts";
 import { txQueueOf } from "./tx-queue-choice.ts";
 import { TxRing } from "./tx-ring.ts";
@@ -26,6 +27,7 @@ export interface QueueSetOptions {
   /** Bytes of an Rx buffer that the device may fill, and of a Tx descriptor at most. */
   readonly rxBuffer: number;
   readonly txSegment: number;
+  readonly rxFormat: RxFormat;
   /** The device inserts tags from descriptors. */
   readonly insertsTags: boolean;
 }
@@ -54,6 +56,7 @@ export class QueueSet {
 
   constructor(options: QueueSetOptions) {
     const { slot, ram, clock, onFrame, guard, pairs, ringSize, rxBuffer, txSegment } = options;
+    const { rxFormat } = options;
     this.#insertsTags = options.insertsTags;
     this.#slot = slot;
     this.#clock = clock;
@@ -65,7 +68,7 @@ export class QueueSet {
     const rx: RxRing[] = [];
     for (let queue = 0; queue < pairs; queue++) {
       tx.push(new TxRing(slot, ram, queue, ringSize, txSegment));
-      rx.push(new RxRing(slot, ram, queue, ringSize, rxBuffer));
+      rx.push(new RxRing(slot, ram, queue, ringSize, rxBuffer, rxFormat));
       const vector = this.vectors[queue % this.vectors.length];
       vector?.tx.push(...tx.slice(-1));
       vector?.rx.push(...rx.slice(-1));

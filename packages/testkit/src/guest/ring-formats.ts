@@ -1,6 +1,9 @@
 import {
   RX_DESCRIPTOR_SIZE,
+  RX_FLEX_STATUS,
   RX_STATUS,
+  readRxFlexBack,
+  rxFlexLength,
   rxLength,
   rxTail,
   TX_COMMAND,
@@ -16,13 +19,15 @@ import { strippedTag } from "./vlan-tags.ts";
 export const RX_DONE = 0x1;
 export const RX_END = 0x2;
 
-/** A family's receive descriptors: address at byte 0, and after the write-back a status at 8, a length at 12. */
+/** A family's receive descriptors: address at byte 0, and after the write-back a status at 8. */
 export interface RxFormat {
   /** Bytes of a descriptor. */
   readonly size: number;
   /** Bits of the status that tell a bad frame. */
   readonly errors: number;
-  /** Bytes in the buffer, by the dword at 12. */
+  /** Where the dword with the length stands, in bytes. Default 12. */
+  readonly lengthAt?: number;
+  /** Bytes in the buffer, by that dword. */
   length(dword: number): number;
   /** The VLAN tag that the device took out of the frame, or -1. */
   tag(data: DataView, offset: number, status: number): number;
@@ -58,6 +63,19 @@ export const iavfRxFormat: RxFormat = {
   errors: RX_STATUS.RXE,
   length: rxLength,
   tag: strippedTag,
+  tail: rxTail,
+};
+
+/** RXDID 2, where the PF grants a choice. */
+export const iavfFlexRxFormat: RxFormat = {
+  size: RX_DESCRIPTOR_SIZE,
+  errors: RX_FLEX_STATUS.RXE,
+  lengthAt: 4,
+  length: rxFlexLength,
+  tag(data, offset, status) {
+    const { tag, tag2 } = readRxFlexBack(data, offset);
+    return (status & RX_FLEX_STATUS.L2TAG1P) === 0 ? tag2 : tag;
+  },
   tail: rxTail,
 };
 

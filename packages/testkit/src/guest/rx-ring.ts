@@ -83,7 +83,7 @@ export class RxRing {
       const iova = this.iova + index * this.#format.size;
       const low = this.#ram.load32(iova + 8);
       if ((low & RX_DONE) === 0) break;
-      const length = this.#format.length(this.#ram.load32(iova + 12));
+      const length = this.#format.length(this.#ram.load32(iova + (this.#format.lengthAt ?? 12)));
       if (length === 0 || length > this.#bufferSize) {
         throw this.#fault("rx-descriptor", `holds ${length} bytes`, low);
       }

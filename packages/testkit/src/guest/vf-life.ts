@@ -7,8 +7,10 @@ import {
   parseEvent,
   parseResources,
   parseStats,
+  parseSupportedRxdids,
   parseVersion,
   parseVlanCaps,
+  RXDID,
   VF_CAP,
   VF_EVENT,
   type VfResources,
@@ -35,6 +37,7 @@ import type { PciSlot } from "./pci-slot.ts";
 import { QueueSet } from "./queue-set.ts";
 import { type GuestRequest, Requests } from "./requests.ts";
 import { ResetState } from "./reset-state.ts";
+import { iavfFlexRxFormat, iavfRxFormat } from "./ring-formats.ts";
 import { insertsTags } from "./vlan-tags.ts";
 
 /** Times of iavf, in milliseconds. */
@@ -52,6 +55,8 @@ const RSS_KEY: Uint8Array = Uint8Array.from({ length: 64 }, (_, i) => (i * 167 +
 interface Granted {
   readonly resources: VfResources;
   readonly vlan: VlanCaps | undefined;
+  /** Rx format that is used, or 0 where there is no choice. */
+  readonly rxdid: number;
 }
 
 /** Counts of what is no frame. */
@@ -247,11 +252,30 @@ export class VfLife {
   /** Only where the PF knows VLAN V2. */
   #askVlanCaps(resources: VfResources, then: (granted: Granted) => void): void {
     if ((resources.caps & VF_CAP.VLAN_V2) === 0) {
-      then({ resources, vlan: undefined });
+      this.#askRxFormats(resources, undefined, then);
       return;
     }
     this.#submit({ operation: VIRTCHNL_OP.GET_OFFLOAD_VLAN_V2_CAPS, body: none }, (reply) => {
-      then({ resources, vlan: parseVlanCaps(reply) });
+      this.#askRxFormats(resources, parseVlanCaps(reply), then);
+    });
+  }
+
+  /** Only where there is a choice. */
+  #askRxFormats(
+    resources: VfResources,
+    vlan: VlanCaps | undefined,
+    then: (granted: Granted) => void,
+  ): void {
+    if ((resources.caps & VF_CAP.RX_FLEX_DESC) === 0) {
+      then({ resources, vlan, rxdid: 0 });
+      return;
+    }
+    this.#submit({ operation: VIRTCHNL_OP.GET_SUPPORTED_RXDIDS, body: none }, (reply) => {
+      const rxdid = this.#options.rxFormat ?? RXDID.LEGACY_32;
+      if (((parseSupportedRxdids(reply) >> BigInt(rxdid)) & 1n) === 0n) {
+        throw new GuestFault("reply", `the PF does not have Rx format ${rxdid}`, { rxdid });
+      }
+      then({ resources, vlan, rxdid });
     });
   }
 
@@ -271,6 +295,7 @@ export class VfLife {
       ringSize: this.#ringSize,
       rxBuffer: receiveSizes(this.#mtu, resources.maxFrame).buffer,
       txSegment: this.#options.txSegment ?? 1024,
+      rxFormat: granted.rxdid === RXDID.FLEX_NIC ? iavfFlexRxFormat : iavfRxFormat,
       insertsTags: insertsTags(resources, granted.vlan),
     });
     this.interrupts.enable(1 + vectors);
@@ -280,7 +305,7 @@ export class VfLife {
     this.#armWatchdog();
   }
 
-  #adopt({ resources, vlan }: Granted, queues: QueueSet): void {
+  #adopt({ resources, vlan, rxdid }: Granted, queues: QueueSet): void {
     const { mac, multicast = [], vlans = [] } = this.#options;
     this.#plan = {
       resources,
@@ -289,6 +314,7 @@ export class VfLife {
         resources.mac === NO_MAC ? (this.#plan?.mac ?? mac ?? "02:00:00:00:00:0a") : resources.mac,
       multicast,
       vlans,
+      rxdid,
       queues,
       ringSize: this.#ringSize,
       mtu: this.#mtu,

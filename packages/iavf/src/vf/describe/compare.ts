@@ -1,15 +1,8 @@
 import type { DeviceDescription, Incompatibility } from "@vfmig/core";
 import { z } from "zod";
-import { lessThan, type Offers } from "./requirements.ts";
-
-const offers: z.ZodType<Offers> = z.object({
-  queuePairs: z.number(),
-  vectors: z.number(),
-  maxFrame: z.number(),
-  capabilities: z.array(z.string()),
-  rssKeySize: z.number(),
-  rssLutSize: z.number(),
-});
+import { forbidden } from "./host-policy.ts";
+import { offersSchema } from "./offers.ts";
+import { lessThan } from "./requirements.ts";
 
 /** Why `target` cannot take what the guest uses on `source`; empty if it can. Pure. */
 export function compare(
@@ -55,14 +48,14 @@ function identity(source: DeviceDescription, target: DeviceDescription): Incompa
   return found;
 }
 
-/** Operations that the guest used and that this plugin cannot repeat elsewhere. */
+/** Features that the guest used and that this plugin cannot repeat elsewhere. */
 function uncarried(source: DeviceDescription): Incompatibility[] {
   const names = z.array(z.string()).catch([]).parse(source.uses["uncarried"]);
   return names.map((name) => ({
     field: `uses.${name}`,
     source: true,
     target: false,
-    reason: `the guest has used ${name}, which this plugin cannot carry; stop using it or reset the VF`,
+    reason: `the guest has used ${name}, which this plugin cannot carry; reload the guest's driver without it`,
   }));
 }
 
@@ -70,12 +63,12 @@ function given(
   uses: DeviceDescription["uses"],
   targetOffers: DeviceDescription["offers"],
 ): readonly Incompatibility[] {
-  const wanted = offers.safeParse(uses);
+  const wanted = offersSchema.safeParse(uses);
   if (!wanted.success) {
     // A guest that has not asked its PF has been given nothing yet.
     return [];
   }
-  const offered = offers.safeParse(targetOffers);
+  const offered = offersSchema.safeParse(targetOffers);
   if (!offered.success) {
     return [
       {
@@ -86,5 +79,5 @@ function given(
       },
     ];
   }
-  return lessThan(wanted.data, offered.data);
+  return [...lessThan(wanted.data, offered.data), ...forbidden(uses, offered.data.policy)];
 }

@@ -1,99 +1,66 @@
 import type { Incompatibility } from "@vfmig/core";
-import { capabilityNames, VF_CAP } from "../../virtchnl/capabilities.ts";
-import type { VfResources } from "../../virtchnl/session.ts";
-import type { VfFamily } from "../family.ts";
-
-/** What a VF offers to its guest, or what a guest has been given. */
-export interface Offers {
-  readonly queuePairs: number;
-  readonly vectors: number;
-  /** Longest frame in bytes; 0 where the PF tells no limit. */
-  readonly maxFrame: number;
-  readonly capabilities: readonly string[];
-  readonly rssKeySize: number;
-  readonly rssLutSize: number;
-}
-
-/** A PF's answer as offers; capabilities that are hidden from guests do not count. */
-export function offersOf(resources: VfResources, family: VfFamily): Offers {
-  return {
-    queuePairs: resources.queuePairs,
-    vectors: resources.maxVectors,
-    maxFrame: resources.maxFrame,
-    capabilities: capabilityNames(resources.caps & family.carriedCaps),
-    rssKeySize: resources.rssKeySize,
-    rssLutSize: resources.rssLutSize,
-  };
-}
+import type { Offers } from "./offers.ts";
+import { lessVlan } from "./vlan-offers.ts";
 
 /** Why `target` does not offer what a guest was given on `source`; empty if it does. */
 export function lessThan(source: Offers, target: Offers): Incompatibility[] {
   return [
-    atLeast("queues.pairs", source.queuePairs, target.queuePairs, "queue pairs"),
-    atLeast("vectors", source.vectors, target.vectors, "MSI-X vectors"),
-    frame(source.maxFrame, target.maxFrame),
-    ...source.capabilities
-      .filter((name) => !target.capabilities.includes(name))
-      .map((name) => ({
-        field: `capabilities.${name}`,
-        source: true,
-        target: false,
-        reason: `the guest was granted ${name}, which the target's PF does not grant; use the same PF driver and hardware generation there`,
-      })),
-    same("rss.keySize", source.rssKeySize, target.rssKeySize, "RSS keys"),
-    same("rss.lutSize", source.rssLutSize, target.rssLutSize, "RSS tables"),
-  ].filter((found) => found !== undefined);
+    ...pairs(source, target),
+    ...atLeast("vectors", source.vectors, target.vectors, "MSI-X vectors"),
+    ...frame(source.maxFrame, target.maxFrame),
+    ...capabilities(source, target),
+    ...same("rss.keySize", source.rssKeySize, target.rssKeySize, "RSS keys"),
+    ...same("rss.lutSize", source.rssLutSize, target.rssLutSize, "RSS tables"),
+    ...rxFormats(source.rxFormats ?? [], target.rxFormats ?? []),
+    ...(source.vlan === undefined ? [] : lessVlan(source.vlan, target.vlan)),
+  ];
 }
 
-function atLeast(
-  field: string,
-  source: number,
-  target: number,
-  what: string,
-): Incompatibility | undefined {
+function pairs(source: Offers, target: Offers): Incompatibility[] {
+  const most = Math.max(target.queuePairs, target.pairsOnRequest ?? 0);
+  return atLeast("queues.pairs", source.queuePairs, most, "queue pairs");
+}
+
+function atLeast(field: string, source: number, target: number, what: string): Incompatibility[] {
   if (target >= source) {
-    return undefined;
+    return [];
   }
-  return {
-    field,
-    source,
-    target,
-    reason: `the guest was given ${source} ${what} and the target has ${target}; give the target's VF as many`,
-  };
+  const reason = `the guest was given ${source} ${what} and the target can have ${target}; give the target's VF as many`;
+  return [{ field, source, target, reason }];
 }
 
-function same(
-  field: string,
-  source: number,
-  target: number,
-  what: string,
-): Incompatibility | undefined {
+function same(field: string, source: number, target: number, what: string): Incompatibility[] {
   if (source === target) {
-    return undefined;
+    return [];
   }
-  return {
-    field,
-    source,
-    target,
-    reason: `the guest knows ${what} of ${source} bytes and the target has ${target}`,
-  };
+  const reason = `the guest knows ${what} of ${source} bytes and the target has ${target}; choose a target with the same hardware and PF driver`;
+  return [{ field, source, target, reason }];
 }
 
-function frame(source: number, target: number): Incompatibility | undefined {
+function capabilities(source: Offers, target: Offers): Incompatibility[] {
+  return source.capabilities
+    .filter((name) => !target.capabilities.includes(name))
+    .map((name) => ({
+      field: `capabilities.${name}`,
+      source: true,
+      target: false,
+      reason: `the guest was granted ${name}, which the target's PF does not grant or its plugin hides; use the same PF driver, hardware generation and options there`,
+    }));
+}
+
+function rxFormats(source: readonly number[], target: readonly number[]): Incompatibility[] {
+  const missing = source.filter((format) => !target.includes(format));
+  if (missing.length === 0) {
+    return [];
+  }
+  const reason = `the guest was told of Rx descriptor format ${missing.join(", ")}, which the target does not have; load the same DDP package there`;
+  return [{ field: "rxFormats", source, target, reason }];
+}
+
+function frame(source: number, target: number): Incompatibility[] {
   if (target === 0 || (source !== 0 && target >= source)) {
-    return undefined;
+    return [];
   }
-  return {
-    field: "maxFrame",
-    source,
-    target,
-    reason: `the guest may send frames of ${source === 0 ? "any length" : `${source} bytes`} and the target takes ${target}; remove the port VLAN or raise the port's frame length there`,
-  };
-}
-
-/** Names of the capabilities that this plugin never lets a guest have. */
-export function hiddenCapabilities(family: VfFamily): string[] {
-  return Object.entries(VF_CAP)
-    .filter(([, bit]) => (bit & family.carriedCaps) === 0)
-    .map(([name]) => name);
+  const reason = `the guest may send frames of ${source === 0 ? "any length" : `${source} bytes`} and the target takes ${target}; remove the port VLAN or raise the port's frame length there`;
+  return [{ field: "maxFrame", source, target, reason }];
 }

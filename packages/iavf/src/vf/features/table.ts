@@ -25,6 +25,13 @@ export interface VfFeature {
 /** Every feature of virtchnl that has a name. What has none is hidden. */
 export const VF_FEATURES: readonly VfFeature[] = [
   {
+    name: "session",
+    capabilities: [],
+    operations: [OP.VERSION, OP.RESET_VF, OP.GET_VF_RESOURCES],
+    fate: "carried",
+    note: "version and capabilities; the target's PF is asked for what the source's granted, and no more",
+  },
+  {
     name: "MAC filters and promiscuous modes",
     capabilities: ["L2"],
     operations: [OP.ADD_ETH_ADDR, OP.DEL_ETH_ADDR, OP.CONFIG_PROMISCUOUS_MODE],
@@ -166,7 +173,7 @@ export const VF_FEATURES: readonly VfFeature[] = [
   {
     name: "quality of service",
     capabilities: ["QOS"],
-    operations: [OP.CONFIG_QUEUE_TC_MAP],
+    operations: [OP.GET_QOS_CAPS, OP.CONFIG_QUEUE_TC_MAP],
     fate: "lost",
     note: "classes and their shares are the port's; lost, all queues share as by default",
   },
@@ -216,6 +223,13 @@ export const VF_FEATURES: readonly VfFeature[] = [
     ],
     fate: "hidden",
     note: "their doorbells lie in pages that are not relayed",
+  },
+  {
+    name: "queues configured by halves",
+    capabilities: [],
+    operations: [OP.CONFIG_TX_QUEUE, OP.CONFIG_RX_QUEUE],
+    fate: "hidden",
+    note: "no PF driver takes these requests any more",
   },
   {
     name: "inline IPsec",

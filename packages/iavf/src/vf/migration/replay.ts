@@ -1,29 +1,15 @@
 import type { StateLoader, StateRecord } from "@vfmig/core";
-import { loadConversation } from "../../mailbox/conversation-state.ts";
-import type { Conversation } from "../../mailbox/conversation.ts";
 import { splitMailboxState } from "../../mailbox/mailbox-state.ts";
-import { buildMacList, buildPromiscuous, buildVlanList } from "../../virtchnl/filters.ts";
-import { VIRTCHNL_OP } from "../../virtchnl/opcodes.ts";
-import { buildIrqMap } from "../../virtchnl/queues.ts";
-import { buildHena, buildRssHashFunction, buildRssKey, buildRssLut } from "../../virtchnl/rss.ts";
-import {
-  buildResourcesRequest,
-  buildVersion,
-  parseResources,
-  type VfResources,
-} from "../../virtchnl/session.ts";
-import { lessThan, offersOf } from "../describe/requirements.ts";
+import { askOffloads } from "../describe/ask.ts";
+import { offersOf } from "../describe/offers.ts";
 import { vfError } from "../errors.ts";
 import type { Parts } from "../parts.ts";
 import { judgePair } from "../queues/judge.ts";
 import { type VfState, parseRecord, RECORD_TYPES } from "../state/schema.ts";
 import { enableEmpty } from "./enable.ts";
+import { negotiate, refuseLess } from "./negotiate.ts";
+import { isRefusal, repeatedRequests } from "./repeat.ts";
 import { freshVf, ready } from "./reset-vf.ts";
-
-/** Elements of one list message; far below what a mailbox buffer holds. */
-const CHUNK = 128;
-
-type Send = (opcode: number, body: Uint8Array) => Promise<unknown>;
 
 /** Takes a saved VF: keeps the records, then has this host's PF agree to all that the other had. */
 export class Loader implements StateLoader {
@@ -109,110 +95,29 @@ function same(a: ReadonlySet<number>, b: ReadonlySet<number>): boolean {
 /** Has the PF agree to the saved conversation; a VF that no guest talked to has none. */
 async function replay(parts: Parts, state: VfState, signal: AbortSignal): Promise<void> {
   const { mailbox, queues, context } = parts;
-  loadConversation(mailbox.conversation, state.conversation);
-  const { conversation } = mailbox;
   await ready(parts, signal);
-  if (conversation.version === undefined) {
+  const granted = await negotiate(parts, state.conversation, signal);
+  if (granted === undefined) {
     return;
   }
   const options = { timeoutMs: context.options.pfTimeoutMs, signal };
-  const send: Send = (opcode, body) => mailbox.demand(opcode, body, options);
-  await send(VIRTCHNL_OP.VERSION, buildVersion(conversation.version));
-  if (conversation.resources === undefined) {
-    return;
-  }
-  const caps = conversation.capsAsked;
-  const reply = await mailbox.demand(
-    VIRTCHNL_OP.GET_VF_RESOURCES,
-    caps === undefined ? new Uint8Array(0) : buildResourcesRequest(caps & parts.family.carriedCaps),
-    options,
+  // All is sent at once: a PF takes requests in their order, and what is refused ends the load.
+  const offloads = askOffloads(parts, granted, signal);
+  const asked = repeatedRequests(mailbox.conversation, granted).map(
+    async ({ opcode, body, optional }) => {
+      try {
+        await mailbox.demand(opcode, body, options);
+      } catch (error) {
+        if (optional !== true || !isRefusal(error)) {
+          throw error;
+        }
+      }
+    },
   );
-  const granted = parseResources(reply);
-  refuseLess(parts, conversation.resources, granted);
-  mailbox.setVsi(conversation.resources.vsiId, granted.vsiId);
-  const asked = [
-    ...sendFilters(conversation, granted, send),
-    ...sendVectorsAndRss(conversation, granted.vsiId, send),
-  ];
   queues.adopt(queues.build({ pairs: state.conversation.pairs }));
   await Promise.all([...asked, enableEmpty(parts, signal)]);
-}
-
-/** @throws VfmigError `ERR_VFMIG_VF_GRANTS_LESS` */
-function refuseLess(parts: Parts, source: VfResources, target: VfResources): void {
-  const [less] = lessThan(offersOf(source, parts.family), offersOf(target, parts.family));
-  if (less !== undefined) {
-    throw vfError(
-      parts.family,
-      "ERR_VFMIG_VF_GRANTS_LESS",
-      `this host's PF grants less: ${less.reason}`,
-      {
-        field: less.field,
-        source: less.source,
-        target: less.target,
-      },
-    );
-  }
-}
-
-function sendFilters(
-  conversation: Conversation,
-  granted: VfResources,
-  send: Send,
-): Promise<unknown>[] {
-  const { vsiId } = granted;
-  const sent: Promise<unknown>[] = [];
-  if (granted.mac !== "00:00:00:00:00:00" && !conversation.macs.has(granted.mac)) {
-    const filters = [{ mac: granted.mac, kind: 1 }];
-    // A PF may refuse to give its own address up; the guest then hears more than it asked for.
-    sent.push(
-      send(VIRTCHNL_OP.DEL_ETH_ADDR, buildMacList({ vsiId, filters })).catch(() => undefined),
-    );
-  }
-  const macs = Array.from(conversation.macs, ([mac, kind]) => ({ mac, kind }));
-  for (const filters of chunks(macs.filter(({ mac }) => mac !== granted.mac))) {
-    sent.push(send(VIRTCHNL_OP.ADD_ETH_ADDR, buildMacList({ vsiId, filters })));
-  }
-  for (const ids of chunks([...conversation.vlans])) {
-    sent.push(send(VIRTCHNL_OP.ADD_VLAN, buildVlanList({ vsiId, ids })));
-  }
-  if (conversation.vlanStripping !== undefined) {
-    const on = conversation.vlanStripping;
-    const opcode = on ? VIRTCHNL_OP.ENABLE_VLAN_STRIPPING : VIRTCHNL_OP.DISABLE_VLAN_STRIPPING;
-    sent.push(send(opcode, new Uint8Array(0)));
-  }
-  if (conversation.promiscuous !== undefined) {
-    const body = buildPromiscuous({ vsiId, flags: conversation.promiscuous });
-    sent.push(send(VIRTCHNL_OP.CONFIG_PROMISCUOUS_MODE, body));
-  }
-  return sent;
-}
-
-function sendVectorsAndRss(
-  conversation: Conversation,
-  vsiId: number,
-  send: Send,
-): Promise<unknown>[] {
-  const { vectors, rssKey, rssLut, rssFunction, hena } = conversation;
-  const sent: Promise<unknown>[] = [];
-  if (vectors.size > 0) {
-    const maps = Array.from(vectors.values(), (map) => ({ ...map, vsiId }));
-    sent.push(send(VIRTCHNL_OP.CONFIG_IRQ_MAP, buildIrqMap(maps)));
-  }
-  if (rssFunction !== undefined) {
-    const body = buildRssHashFunction({ vsiId, algorithm: rssFunction });
-    sent.push(send(VIRTCHNL_OP.CONFIG_RSS_HFUNC, body));
-  }
-  if (hena !== undefined) {
-    sent.push(send(VIRTCHNL_OP.SET_RSS_HENA, buildHena(hena)));
-  }
-  if (rssKey !== undefined) {
-    sent.push(send(VIRTCHNL_OP.CONFIG_RSS_KEY, buildRssKey({ vsiId, key: rssKey })));
-  }
-  if (rssLut !== undefined) {
-    sent.push(send(VIRTCHNL_OP.CONFIG_RSS_LUT, buildRssLut({ vsiId, lut: rssLut })));
-  }
-  return sent;
+  const target = { ...offersOf(granted, context.options.uncarried), ...(await offloads) };
+  refuseLess(parts, target, { offloads: true });
 }
 
 /** Puts back what the guest sees of the function: registers, vectors, mailbox, its place in rings. */
@@ -232,10 +137,4 @@ function restore(parts: Parts, state: VfState): void {
   mailbox.restore(backlog);
   session.outstanding = backlog.outstanding;
   session.ringIndices = queues.indices();
-}
-
-function chunks<T>(items: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(items.length / CHUNK) }, (_, index) =>
-    items.slice(index * CHUNK, (index + 1) * CHUNK),
-  );
 }

@@ -3,8 +3,7 @@ import { saveConversation } from "../../mailbox/conversation-state.ts";
 import { joinMailboxState } from "../../mailbox/mailbox-state.ts";
 import { VF_REGISTER, VF_REGISTER_COUNT } from "../../registers.ts";
 import { VF_CAP } from "../../virtchnl/capabilities.ts";
-import { virtchnlName } from "../../virtchnl/opcodes.ts";
-import { vfError } from "../errors.ts";
+import { refuseUncarried } from "../features/refuse.ts";
 import type { Parts } from "../parts.ts";
 import type { VfState } from "./schema.ts";
 
@@ -27,15 +26,7 @@ export function capture(parts: Parts): VfState {
  * @throws VfmigError `ERR_VFMIG_VF_FEATURE` where the guest uses what no record can hold
  */
 export function* save(parts: Parts): Generator<StateRecord> {
-  const [feature] = parts.mailbox.conversation.uncarried;
-  if (feature !== undefined) {
-    throw vfError(
-      parts.family,
-      "ERR_VFMIG_VF_FEATURE",
-      `the guest has used ${virtchnlName(feature)}, which cannot be carried to another host; the device stays here`,
-      { opcodes: [...parts.mailbox.conversation.uncarried] },
-    );
-  }
+  refuseUncarried(parts);
   for (const [type, value] of Object.entries(capture(parts))) {
     yield { type, value };
   }
