@@ -28,6 +28,16 @@ export interface VfModelContext {
   readonly logger?: Logger;
 }
 
+/** What the contexts of one queue pair hold, as their PF sees them. */
+export interface VfQueueContext {
+  readonly queue: number;
+  /** IOVA of descriptor 0. */
+  readonly txRing: number;
+  readonly rxRing: number;
+  readonly txEnabled: boolean;
+  readonly rxEnabled: boolean;
+}
+
 /** What is true of a model. For tests; nothing of a `VfioDevice` leads here, and no queue head is in it. */
 export interface VfTruth {
   /** Numbers of the 4 KiB pages that the device wrote by DMA since the log was cleared, ascending. */
@@ -44,6 +54,8 @@ export interface VfTruth {
   readonly partialDropped: number;
   /** Accesses outside mapped memory. */
   readonly dmaFaults: number;
+  /** Of the pairs that have a context. */
+  queueContexts(): readonly VfQueueContext[];
 }
 
 /** The host's hand on the PF: what `ip link set <pf> vf <n>` and the cable do. */
@@ -137,5 +149,12 @@ function createTruth(unit: VfFunction): VfTruth {
     get dmaFaults() {
       return unit.dma.faults;
     },
+    queueContexts: () =>
+      unit.transmitter.queues.flatMap((tx, queue) => {
+        const rx = unit.receiver.queues[queue];
+        if (!tx.usable || rx === undefined) return [];
+        const enabled = { txEnabled: tx.enabled, rxEnabled: rx.enabled };
+        return [{ queue, txRing: tx.base, rxRing: rx.base, ...enabled }];
+      }),
   };
 }

@@ -60,6 +60,11 @@ export class RxQueue {
     return this.#enabled;
   }
 
+  /** Address of the ring in the queue's context, as the PF wrote it. */
+  get base(): number {
+    return this.#base;
+  }
+
   /** Ready to be enabled: a context with a ring and a buffer size. */
   get usable(): boolean {
     return this.#config !== undefined && this.#config.length > 0 && this.#bufferSize > 0;

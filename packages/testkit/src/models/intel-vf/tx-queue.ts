@@ -81,6 +81,11 @@ export class TxQueue {
     return this.#copy !== undefined && this.#copy.owes;
   }
 
+  /** Address of the ring in the queue's context, as the PF wrote it. */
+  get base(): number {
+    return this.#base;
+  }
+
   /** Ready to be enabled: a context with a ring. */
   get usable(): boolean {
     return this.#length > 0;
