@@ -139,8 +139,9 @@ async function handOver(
   if (!isCurrent(parts, pair)) {
     return "failed";
   }
-  pair.half.tx.lapped ||= halves.tx;
-  pair.half.rx.lapped ||= halves.rx;
+  // The device has begun at slot 0, as after a configuration.
+  pair.half.tx.lapped &&= !halves.tx;
+  pair.half.rx.lapped &&= !halves.rx;
   passTails(parts, pair, halves);
   parts.vectors.refresh();
   return "done";
