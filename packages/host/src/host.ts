@@ -1,7 +1,9 @@
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { loadConfig, type Clock, type LoadedConfig, type Logger } from "@vfmig/core";
+import { acquireFor } from "./acquiring/acquire.ts";
 import { DeviceProcess } from "./device-process/device-process.ts";
+import { withOptions } from "./opening/with-options.ts";
 import { makeRuntimeFolder } from "./runtime-folder.ts";
 
 export interface HostOptions {
@@ -52,8 +54,17 @@ export async function openHost(options: HostOptions): Promise<Host> {
     import.meta.url,
   );
   const started = await Promise.allSettled(
-    loaded.config.devices.map(({ name }) =>
-      DeviceProcess.open({
+    loaded.config.devices.map(async (entry, index) => {
+      const { name } = entry;
+      const { folder } = loaded;
+      // Closed here once the process has its own.
+      using acquired = await acquireFor(withOptions(entry, options), `devices[${index}]`, {
+        folder,
+        runtimeFolder,
+        logger,
+        clock,
+      });
+      return await DeviceProcess.open({
         start: {
           configFile: loaded.file,
           device: name,
@@ -65,8 +76,10 @@ export async function openHost(options: HostOptions): Promise<Host> {
         main,
         clock,
         logger,
-      }),
-    ),
+        grant: acquired?.grant,
+        onStarted: acquired?.onStarted,
+      });
+    }),
   );
   const devices = started.flatMap((result) =>
     result.status === "fulfilled" ? [result.value] : [],

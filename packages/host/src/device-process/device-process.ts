@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import {
   VfmigError,
+  type BaseGrant,
   type Clock,
   type DeviceDescription,
   type DeviceIdentity,
@@ -30,6 +31,10 @@ export interface DeviceProcessOptions {
   readonly main: URL;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What the host opened for the device; the process gets it, and the caller closes its own copies. */
+  readonly grant?: BaseGrant | undefined;
+  /** Called with the number of the process, before it can have done anything. */
+  readonly onStarted?: ((pid: number) => void) | undefined;
   /** Milliseconds that the device may take to open, and to answer one question. */
   readonly openLimitMs?: number;
   readonly answerLimitMs?: number;
@@ -51,10 +56,12 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
   private constructor(options: DeviceProcessOptions) {
     this.#options = options;
     this.name = options.start.device;
-    this.#child = fork(options.main, [JSON.stringify(options.start)], {
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    const { grant, stdio } = inherit(options.grant);
+    this.#child = fork(options.main, [JSON.stringify({ ...options.start, ...grant })], {
+      stdio: ["ignore", "inherit", "inherit", "ipc", ...stdio],
       serialization: "json",
     });
+    if (this.#child.pid !== undefined) options.onStarted?.(this.#child.pid);
     this.#exited = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => {
         this.#ended(signal === null ? `exited with ${String(code)}` : `was ended by ${signal}`);
@@ -196,4 +203,18 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
       { layer: "host", details: { device: this.name, pid: this.#child.pid } },
     );
   }
+}
+
+/** The first descriptor after those that every process has: input, output, errors, and the channel. */
+const FIRST_FD = 4;
+
+/** Descriptors of a grant as the new process numbers them, in the order in which it inherits them. */
+function inherit(given: BaseGrant | undefined): {
+  readonly stdio: readonly number[];
+  readonly grant: Pick<DeviceStart, "grant">;
+} {
+  if (given === undefined) return { stdio: [], grant: {} };
+  const names = Object.keys(given.fds);
+  const fds = Object.fromEntries(names.map((name, i) => [name, FIRST_FD + i]));
+  return { stdio: Object.values(given.fds), grant: { grant: { fds, facts: given.facts } } };
 }

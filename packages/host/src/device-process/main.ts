@@ -5,7 +5,6 @@ import {
   systemClock,
   VfmigError,
   type ComposedDevice,
-  type DeviceConfig,
   type Logger,
   type VfioDevice,
 } from "@vfmig/core";
@@ -15,6 +14,7 @@ import { createVfioUserServer } from "@vfmig/vfio-user";
 import { join } from "node:path";
 import { DeviceOpener, type OpenedDevice } from "../opening/device-opener.ts";
 import { TOKENS } from "../opening/tokens.ts";
+import { withOptions } from "../opening/with-options.ts";
 import type { DeviceMessage, DeviceStart, HostMessage, LogLevel } from "./protocol.ts";
 import { openTraceFile } from "./trace-file.ts";
 import { toWireError } from "./wire-error.ts";
@@ -33,10 +33,10 @@ async function main(start: DeviceStart): Promise<void> {
   const index = config.devices.findIndex((device) => device.name === start.device);
   const entry = config.devices[index];
   if (entry === undefined) throw noDevice(start, config.devices);
-  const { runtimeFolder } = start;
+  const { runtimeFolder, grant } = start;
   const opened = await scope
     .resolve(DeviceOpener)
-    .open(withOptions(entry, start), `devices[${index}]`, { folder, runtimeFolder });
+    .open(withOptions(entry, start), `devices[${index}]`, { folder, runtimeFolder, grant });
   const path =
     entry.socket === undefined
       ? join(runtimeFolder, `${entry.name}.sock`)
@@ -60,18 +60,6 @@ async function main(start: DeviceStart): Promise<void> {
   // A host that dies takes its devices with it: nobody is left to ask for them.
   process.once("disconnect", () => process.exit(0));
   say({ say: "ready", identity: opened.device.info.identity, socketPath: path });
-}
-
-/** The entry with some of its options replaced. */
-function withOptions(
-  { base, driver, ...rest }: DeviceConfig,
-  { baseOptions, driverOptions }: DeviceStart,
-): DeviceConfig {
-  return {
-    ...rest,
-    base: { ...base, options: { ...base.options, ...baseOptions } },
-    ...(driver && { driver: { ...driver, options: { ...driver.options, ...driverOptions } } }),
-  };
 }
 
 async function answer(

@@ -1,4 +1,4 @@
-import type { DeviceDescription, DeviceIdentity, Incompatibility } from "@vfmig/core";
+import type { BaseGrant, DeviceDescription, DeviceIdentity, Incompatibility } from "@vfmig/core";
 
 /** What the host asks of a device's process; answered in the order of arrival. */
 export type HostRequest =
@@ -52,4 +52,6 @@ export interface DeviceStart {
   readonly driverOptions?: Readonly<Record<string, unknown>>;
   /** The same for the base. */
   readonly baseOptions?: Readonly<Record<string, unknown>>;
+  /** What the host opened for the base, with the numbers that the process itself has for it. */
+  readonly grant?: Pick<BaseGrant, "fds" | "facts">;
 }

@@ -4,8 +4,7 @@ import {
   importPackage,
   parseOptions,
   resolvePackage,
-  VfmigError,
-  type BaseDefinition,
+  type BaseGrant,
   type Clock,
   type ComposedDevice,
   type DeviceConfig,
@@ -17,6 +16,8 @@ import {
 } from "@vfmig/core";
 import type { NativeIo } from "@vfmig/linux";
 import { inject, injectable } from "tsyringe";
+import { importBase } from "./import-base.ts";
+import { createIrqEvent } from "./irq-event.ts";
 import { allocateShared } from "./shared-memory.ts";
 import { TOKENS } from "./tokens.ts";
 
@@ -30,6 +31,8 @@ interface Folders {
   /** Of the configuration. */
   readonly folder: string;
   readonly runtimeFolder: string;
+  /** What the host opened for the base. */
+  readonly grant?: BaseGrant | undefined;
 }
 
 /** Opens the device of one configuration entry: base, then driver, each only if and as it is named. */
@@ -71,6 +74,7 @@ export class DeviceOpener {
         clock: this.#clock,
         logger: this.#logger,
         allocateMemory: (bytes) => allocateShared(this.#io, bytes),
+        createIrqEvent: (onSignal) => createIrqEvent(this.#io, onSignal),
       });
       return { device: composed, composed };
     } catch (error) {
@@ -80,14 +84,7 @@ export class DeviceOpener {
   }
 
   async #openBase(entry: DeviceConfig, where: string, folders: Folders): Promise<VfioDevice> {
-    const { value } = await importPackage(await resolvePackage(entry.base.package, folders.folder));
-    if (!isBase(value)) {
-      throw new VfmigError(
-        "ERR_VFMIG_HOST_MODULE",
-        `${where}.base.package: "${entry.base.package}" exports no base (a name, a version and open()). A plugin belongs under "driver".`,
-        { layer: "host", details: { where, package: entry.base.package } },
-      );
-    }
+    const value = await importBase(entry.base.package, where, folders.folder);
     return value.open({
       device: entry.name,
       options: parseOptions(value, entry.base.options, `${where}.base.options`),
@@ -107,16 +104,4 @@ async function register(
   const resolved = await resolvePackage(reference.package, folder);
   const { value, integrity } = await importPackage(resolved, reference.integrity);
   return registry.register(value, { package: reference.package, integrity });
-}
-
-function isBase(value: unknown): value is BaseDefinition {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "open" in value &&
-    typeof value.open === "function" &&
-    "name" in value &&
-    typeof value.name === "string" &&
-    !("attach" in value)
-  );
 }

@@ -1,0 +1,19 @@
+import type { DeviceConfig } from "@vfmig/core";
+
+/** Options that are taken in place of the configuration's. */
+export interface ReplacedOptions {
+  readonly baseOptions?: Readonly<Record<string, unknown>> | undefined;
+  readonly driverOptions?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** The entry with some of its options replaced. */
+export function withOptions(
+  { base, driver, ...rest }: DeviceConfig,
+  { baseOptions, driverOptions }: ReplacedOptions,
+): DeviceConfig {
+  return {
+    ...rest,
+    base: { ...base, options: { ...base.options, ...baseOptions } },
+    ...(driver && { driver: { ...driver, options: { ...driver.options, ...driverOptions } } }),
+  };
+}
