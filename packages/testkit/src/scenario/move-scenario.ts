@@ -19,8 +19,11 @@ import {
   type StopWindow,
   type TrafficChoice,
 } from "../traffic/index.ts";
+import type { GuestDriverKind } from "../vmm/ipc.ts";
 import type { MoveOutcome } from "../vmm/move.ts";
 import { startGuestProcess, type GuestProcess } from "../vmm/start-guest-process.ts";
+import type { WirePlace } from "../wire/ipc.ts";
+import type { LanOptions } from "../wire/lan-link.ts";
 import { startWireProcess } from "../wire/start-wire-process.ts";
 import { AcceptedFrames } from "./accepted-frames.ts";
 import { SwitchWindows } from "./switch-windows.ts";
@@ -33,6 +36,8 @@ interface MoveOptions {
   readonly ramMiB?: number | undefined;
   readonly queuePairs: number;
   readonly wires: Readonly<Record<string, string>>;
+  readonly lan?: LanOptions | undefined;
+  readonly driver: GuestDriverKind;
   readonly settleMs: number;
 }
 
@@ -48,6 +53,19 @@ const optionsSchema: z.ZodType<MoveOptions> = z.strictObject({
   queuePairs: z.int().min(1).max(16).default(4),
   /** Whose port a wire joins, by the name of the device that the guest uses; default the same one's. */
   wires: z.record(z.string(), z.string()).default({}),
+  /**
+   * A network that leads to both devices, as that of one PF with two VFs, instead of the devices' own
+   * ports: the TAP interface of this machine that is a part of it.
+   */
+  lan: z
+    .strictObject({
+      tap: z.string().min(1).max(15),
+      /** How long a frame may be under way there; milliseconds. */
+      transitMs: z.number().min(0).max(1000).default(50),
+    })
+    .optional(),
+  /** The guest's driver, by its Linux name. */
+  driver: z.enum(["iavf", "igbvf"]).default("iavf"),
   /** Traffic before the first move and after the last; milliseconds. */
   settleMs: z.int().min(0).max(3_600_000).default(500),
 });
@@ -82,10 +100,7 @@ async function run(context: Context): Promise<ScenarioReport> {
   const accepted = new AcceptedFrames();
   const trouble = new Trouble();
   await using wire = await startWireProcess({
-    ports: [first, second].map((device) => ({
-      name: device.name,
-      path: wirePath(context, device),
-    })),
+    ports: places(context, [first, second]),
     traffic,
     guestMac,
     onAccepted: (event) => accepted.note(event),
@@ -99,6 +114,7 @@ async function run(context: Context): Promise<ScenarioReport> {
     machines: [first, second].map(({ name, socketPath }) => ({ name, socketPath })),
     ramBytes: ramMiB(context.options, plan.mtu) * 2 ** 20,
     queuePairs: context.options.queuePairs,
+    driver: context.options.driver,
     traffic,
     guestMac,
   });
@@ -191,7 +207,11 @@ async function moveAll(
     }
     const saveStateTo = move === context.moves - 1 ? context.saveStateTo : undefined;
     const outcome = await guest.ask({ do: "move", to: target.name, saveStateTo });
-    const acceptedAt = await accepted.firstAfter(target.name, outcome.stopRequested, signal);
+    // A network does not say what its devices take: a target that runs has to take all.
+    const acceptedAt =
+      context.options.lan === undefined
+        ? await accepted.firstAfter(target.name, outcome.stopRequested, signal)
+        : outcome.resumed;
     moves.push({
       window: { kind: "blackout", fromMs: outcome.stopRequested, toMs: acceptedAt },
       report: await moveReport(source, target, outcome, acceptedAt),
@@ -261,6 +281,12 @@ function choose({ options, folder, seed }: Context): TrafficChoice {
 /** A pair takes 512 slots with a buffer each way, of 2 KiB, or of 4 and 2 KiB where frames are long. */
 function ramMiB({ ramMiB: wanted, queuePairs }: MoveOptions, mtu: number): number {
   return wanted ?? 16 + queuePairs * (mtu > 1500 ? 4 : 3);
+}
+
+function places(context: Context, devices: readonly ServedDevice[]): WirePlace[] {
+  const { lan } = context.options;
+  if (lan !== undefined) return [{ name: "lan", lan }];
+  return devices.map((device) => ({ name: device.name, path: wirePath(context, device) }));
 }
 
 /** Where a model's port listens: in the folder of the run. */

@@ -2,14 +2,25 @@ import { writeFileSync } from "node:fs";
 import { systemClock, VfmigError, type IrqEvent } from "@vfmig/core";
 import { createLinuxIo, EventFd, type MappedMemory, type NativeIo } from "@vfmig/linux";
 import { connectVfioUser, type VfioUserClient } from "@vfmig/vfio-user";
-import { createGuestDriver, GuestRam, type GuestDriver } from "../guest/index.ts";
+import {
+  createGuestDriver,
+  GuestRam,
+  type GuestDriver,
+  type GuestDriverOptions,
+} from "../guest/index.ts";
+import { createIgbGuestDriver } from "../guest-igb/index.ts";
 import { FlowLedger, FrameSource, Pacer, openTraffic, type TrafficPlan } from "../traffic/index.ts";
-import type { GuestCommand, GuestReport, MachineAddress } from "./ipc.ts";
+import type { GuestCommand, GuestDriverKind, GuestReport, MachineAddress } from "./ipc.ts";
 import { moveGuest, type Machine, type MoveOutcome } from "./move.ts";
 import { VirtualSlot } from "./virtual-slot.ts";
 
 /** Where the guest's memory begins: above 4 GiB, so that both halves of an address matter. */
 const RAM_IOVA = 0x1_0000_0000n;
+
+const DRIVERS: Readonly<Record<GuestDriverKind, (options: GuestDriverOptions) => GuestDriver>> = {
+  iavf: createGuestDriver,
+  igbvf: createIgbGuestDriver,
+};
 
 interface OpenMachine extends Machine {
   readonly client: VfioUserClient;
@@ -33,7 +44,7 @@ export class GuestMachine implements AsyncDisposable {
     io: NativeIo,
     machines: readonly [OpenMachine, ...OpenMachine[]],
     plan: TrafficPlan,
-    queuePairs: number,
+    { queuePairs, driver = "iavf" }: OpenCommand,
     onFault: (message: string) => void,
   ) {
     this.#io = io;
@@ -42,7 +53,7 @@ export class GuestMachine implements AsyncDisposable {
     this.#source = new FrameSource(plan.fromGuest, plan.longest);
     this.#ledger = new FlowLedger(plan.toGuest.map(({ flow }) => flow));
     this.#slot = new VirtualSlot(machines[0].device);
-    this.#driver = createGuestDriver({
+    this.#driver = DRIVERS[driver]({
       device: this.#slot,
       ram: new GuestRam({ bytes: machines[0].ram, iova: RAM_IOVA }),
       clock: systemClock,
@@ -71,7 +82,7 @@ export class GuestMachine implements AsyncDisposable {
     }
     const [first, ...others] = machines;
     if (first === undefined) throw guestError("it was given no machine");
-    const guest = new GuestMachine(io, [first, ...others], plan, command.queuePairs, onFault);
+    const guest = new GuestMachine(io, [first, ...others], plan, command, onFault);
     await guest.#driver.start();
     return guest;
   }

@@ -8,6 +8,9 @@ export interface MachineAddress {
   readonly socketPath: string;
 }
 
+/** Drivers that a simulated guest may have, by their Linux names. */
+export type GuestDriverKind = "iavf" | "igbvf";
+
 /** What the scenario tells a guest's process; answered one by one. */
 export type GuestCommand =
   | {
@@ -16,6 +19,8 @@ export type GuestCommand =
       readonly machines: readonly MachineAddress[];
       readonly ramBytes: number;
       readonly queuePairs: number;
+      /** The guest's driver; default `iavf`. */
+      readonly driver?: GuestDriverKind | undefined;
       readonly traffic: TrafficChoice;
       readonly guestMac: string;
     }

@@ -1,4 +1,6 @@
 import { type Clock, systemClock } from "@vfmig/core";
+import type { WirePlace } from "./ipc.ts";
+import { openLanLink } from "./lan-link.ts";
 import type { PortLink } from "./link.ts";
 import { createMemoryPort } from "./memory-port.ts";
 import type { WirePort } from "./port.ts";
@@ -6,8 +8,8 @@ import { connectWirePort } from "./socket-link.ts";
 import { Wire, type WireOptions } from "./wire.ts";
 
 export interface CreateWireOptions extends Omit<WireOptions, "ports" | "clock"> {
-  /** Ports that listen already; see {@link listenWirePort}. */
-  readonly ports: readonly { readonly name: string; readonly path: string }[];
+  /** Ports that listen already, see {@link listenWirePort}, or networks. */
+  readonly ports: readonly WirePlace[];
   readonly clock?: Clock;
 }
 
@@ -18,10 +20,13 @@ export interface CreateWireOptions extends Omit<WireOptions, "ports" | "clock"> 
 export async function createWire(options: CreateWireOptions): Promise<Wire> {
   const links: { name: string; link: PortLink }[] = [];
   try {
-    for (const { name, path } of options.ports) {
-      links.push({ name, link: await connectWirePort(path) });
+    const { clock = systemClock } = options;
+    for (const place of options.ports) {
+      const link =
+        "path" in place ? await connectWirePort(place.path) : openLanLink(place.lan, clock);
+      links.push({ name: place.name, link });
     }
-    return new Wire({ ...options, ports: links, clock: options.clock ?? systemClock });
+    return new Wire({ ...options, ports: links, clock });
   } catch (error) {
     for (const { link } of links) link.close();
     throw error;

@@ -14,3 +14,5 @@ export * from "./wire.ts";
 export type { WireCounters } from "./wire-counters.ts";
 export * from "./wire-options.ts";
 export type { PortLink, LinkListener } from "./link.ts";
+export type { WirePlace } from "./ipc.ts";
+export type { LanOptions } from "./lan-link.ts";

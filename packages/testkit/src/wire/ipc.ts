@@ -1,14 +1,20 @@
 import { z } from "zod";
 import type { StopWindow } from "../traffic/accounting.ts";
 import { type TrafficChoice, trafficChoiceSchema } from "../traffic/open-traffic.ts";
+import type { LanOptions } from "./lan-link.ts";
 import type { AcceptedEvent, MovedEvent, WireProgress, WireReport } from "./wire.ts";
+
+/** Where a wire finds a port: at a device's socket, or in a network that leads to every device. */
+export type WirePlace =
+  | { readonly name: string; readonly path: string }
+  | { readonly name: string; readonly lan: LanOptions };
 
 /** What a parent tells a wire process. Every command is answered by `done` or `failed` of its id. */
 export type WireCommand =
   | {
       readonly type: "open";
       readonly id: number;
-      readonly ports: readonly { readonly name: string; readonly path: string }[];
+      readonly ports: readonly WirePlace[];
       /** Port that is connected first; default the first one. */
       readonly connected?: string | undefined;
       /** What is played. */
@@ -24,7 +30,13 @@ export type WireCommand =
     }
   | { readonly type: "report"; readonly id: number };
 
-const portSchema = z.strictObject({ name: z.string(), path: z.string() });
+const portSchema: z.ZodType<WirePlace> = z.union([
+  z.strictObject({ name: z.string(), path: z.string() }),
+  z.strictObject({
+    name: z.string(),
+    lan: z.strictObject({ tap: z.string(), transitMs: z.number().min(0) }),
+  }),
+]);
 const windowSchema = z.strictObject({
   kind: z.enum(["blackout", "switch"]),
   fromMs: z.number(),

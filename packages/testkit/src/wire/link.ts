@@ -1,11 +1,14 @@
 import type { FrameVerdict } from "./port.ts";
 
+/** What became of a frame, or `untold` where the port leads to a network that does not say. */
+export type LinkVerdict = FrameVerdict | "untold";
+
 /** What a wire hears from one of its ports. */
 export interface LinkListener {
   /** The device sent a frame; it is valid during the call only. */
   frame(frame: Uint8Array): void;
   /** @param timeMs `CLOCK_MONOTONIC` in milliseconds, by the port's process */
-  verdict(id: number, verdict: FrameVerdict, timeMs: number): void;
+  verdict(id: number, verdict: LinkVerdict, timeMs: number): void;
   pong(token: number): void;
   /** Nothing comes any more. `error` where the port broke the protocol. */
   closed(error?: unknown): void;

@@ -1,5 +1,6 @@
 import type { StopDrops, StopKind, StopWindow } from "../traffic/accounting.ts";
 import { SequenceRanges } from "../traffic/sequence-ranges.ts";
+import type { LinkVerdict } from "./link.ts";
 import type { FrameVerdict } from "./port.ts";
 
 /** Frames of one port whose fate is still open, at most. */
@@ -62,7 +63,7 @@ export class OutstandingFrames {
 interface Drop {
   readonly flow: number;
   readonly sequence: number;
-  readonly verdict: FrameVerdict;
+  readonly verdict: LinkVerdict;
   /** From when it was on the wire until the device refused it. */
   readonly fromMs: number;
   readonly toMs: number;
@@ -76,23 +77,30 @@ export interface DropSummary {
   readonly byVerdict: Readonly<Partial<Record<FrameVerdict, number>>>;
 }
 
-/** Frames that devices refused. */
+/** Frames that devices refused, and those of which nobody says whether they were. */
 export class DropLog {
   readonly #drops: Drop[] = [];
   readonly #byVerdict: Partial<Record<FrameVerdict, number>> = {};
 
+  #count = 0;
+
+  /** Frames that devices are known to have refused. */
   get count(): number {
-    return this.#drops.length;
+    return this.#count;
   }
 
   add(drop: Drop): void {
-    this.#byVerdict[drop.verdict] = (this.#byVerdict[drop.verdict] ?? 0) + 1;
+    if (drop.verdict !== "untold") {
+      this.#count++;
+      this.#byVerdict[drop.verdict] = (this.#byVerdict[drop.verdict] ?? 0) + 1;
+    }
     if (this.#drops.length < MAX_DROPS) this.#drops.push(drop);
   }
 
   /**
    * A drop belongs to the first window where a stopped queue caused it, and the frame was on the wire or
-   * refused within the window: a stopped device may come to its last frames late.
+   * refused within the window: a stopped device may come to its last frames late. A frame whose fate is
+   * untold may have been refused.
    */
   summary(windows: readonly StopWindow[]): DropSummary {
     const flows = {
@@ -101,7 +109,7 @@ export class DropLog {
     } satisfies Record<StopKind, Map<number, SequenceRanges>>;
     const perWindow = windows.map(() => 0);
     for (const drop of this.#drops) {
-      if (drop.verdict !== "queue-disabled") continue;
+      if (drop.verdict !== "queue-disabled" && drop.verdict !== "untold") continue;
       const at = windows.findIndex(
         ({ fromMs, toMs }) => drop.fromMs <= toMs && drop.toMs >= fromMs,
       );

@@ -3,11 +3,11 @@ import { fileURLToPath } from "node:url";
 import { VfmigError } from "@vfmig/core";
 import type { StopWindow } from "../traffic/accounting.ts";
 import type { TrafficChoice } from "../traffic/open-traffic.ts";
-import type { WireCommand, WireMessage } from "./ipc.ts";
+import type { WireCommand, WireMessage, WirePlace } from "./ipc.ts";
 import type { AcceptedEvent, MovedEvent, WireProgress, WireReport } from "./wire.ts";
 
 export interface WireProcessOptions {
-  readonly ports: readonly { readonly name: string; readonly path: string }[];
+  readonly ports: readonly WirePlace[];
   readonly connected?: string | undefined;
   /** Whose frames arrive for the guest. */
   readonly traffic: TrafficChoice;

@@ -5,7 +5,7 @@ import { FlowLedger, type LedgerSnapshot } from "../traffic/flow-ledger.ts";
 import type { FrameSource } from "../traffic/frame-source.ts";
 import { Pacer } from "../traffic/pacer.ts";
 import { DrainGate } from "./drain-gate.ts";
-import type { PortLink } from "./link.ts";
+import type { LinkVerdict, PortLink } from "./link.ts";
 import type { FrameVerdict } from "./port.ts";
 import { DropLog } from "./sent-log.ts";
 import { WireSide } from "./wire-side.ts";
@@ -74,7 +74,7 @@ export interface WireReport extends WireProgress {
   readonly fromGuest: LedgerSnapshot;
   /** Frames of stopped queues inside the windows, for {@link accountFlows}. */
   readonly drops: readonly StopDrops[];
-  /** The same, counted per window. */
+  /** The same, counted per window; of ports that tell no verdicts, what was on the wire then. */
   readonly perWindow: readonly number[];
   readonly refusedByVerdict: Readonly<Partial<Record<FrameVerdict, number>>>;
   /** ARP and RARP frames of the guest without trailer: announcements of its place. */
@@ -266,7 +266,7 @@ export class Wire {
     return (type === ETHERTYPE.ARP || type === ETHERTYPE.RARP) && isFrom(frame, this.#guestMac);
   }
 
-  #verdict(side: WireSide, id: number, verdict: FrameVerdict, timeMs: number): void {
+  #verdict(side: WireSide, id: number, verdict: LinkVerdict, timeMs: number): void {
     if (verdict === "accepted") {
       this.#options.onAccepted?.({ port: side.name, timeMs });
       return;
