@@ -32,8 +32,8 @@ export const CTRL_RST = 0x0400_0000;
 export const STATUS_LU = 0x2;
 export const QUEUE_ENABLE = 0x0200_0000;
 /** Prefetch, host and write-back thresholds as igbvf sets them. */
-export const RX_THRESHOLDS = (4 << 16) | (8 << 8) | 8;
-export const TX_THRESHOLDS = (16 << 16) | (1 << 8) | 8;
+export const RX_THRESHOLDS: number = (4 << 16) | (8 << 8) | 8;
+export const TX_THRESHOLDS: number = (16 << 16) | (1 << 8) | 8;
 /** 2 KiB buffers, advanced descriptors with one of them, drop where there is none. */
 export const SRRCTL_ONE_BUFFER = 0x8200_0002;
 export const RX_BUFFER = 2048;
