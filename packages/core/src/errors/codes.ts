@@ -3,6 +3,7 @@ import { configCodes } from "./codes/config.ts";
 import { deviceCodes } from "./codes/device.ts";
 import { hostCodes } from "./codes/host.ts";
 import { iavfCodes } from "./codes/iavf.ts";
+import { igbCodes } from "./codes/igb.ts";
 import { linuxCodes } from "./codes/linux.ts";
 import { migrationCodes } from "./codes/migration.ts";
 import { pluginCodes } from "./codes/plugin.ts";
@@ -26,6 +27,7 @@ type AllCodes = typeof cliCodes &
   typeof deviceCodes &
   typeof hostCodes &
   typeof iavfCodes &
+  typeof igbCodes &
   typeof linuxCodes &
   typeof migrationCodes &
   typeof pluginCodes &
@@ -43,6 +45,7 @@ export const ERROR_CODES: AllCodes = {
   ...deviceCodes,
   ...hostCodes,
   ...iavfCodes,
+  ...igbCodes,
   ...linuxCodes,
   ...migrationCodes,
   ...pluginCodes,
