@@ -145,6 +145,14 @@ describe("trapping at run time", () => {
     expect(runtimeAreas(it)).toEqual([rest]);
   });
 
+  it("keeps what only the saving layout lets a user map", async () => {
+    const it = await composed({ regions: [noting({ mmap: { runtime: [], saving: [area] } })] });
+    await regionsOf(it).trap(0, [{ offset: 3 * PAGE, size: 4 }]);
+    expect(runtimeAreas(it)).toBeUndefined();
+    await migrationOf(it).setState("pre-copy");
+    expect(runtimeAreas(it)).toEqual([area]);
+  });
+
   it("can leave nothing to map, and give it back", async () => {
     const it = await composed({ regions: [noting()] });
     await regionsOf(it).trap(0, [{ offset: 0, size: 4 * PAGE }]);
@@ -237,11 +245,14 @@ describe("trapping at run time", () => {
     const it = await composed({ regions: [facet] });
     await regionsOf(it).trap(0, [{ offset: 2 * PAGE, size: 8 }]);
     it.device.noteMapping(0, area);
+    listen(it);
     const both = [
       { offset: PAGE, size: 4 },
       { offset: 2 * PAGE + 4, size: 8 },
     ];
-    expect(await codeOf(regionsOf(it).trap(0, both))).toBe("ERR_VFMIG_MAPPING_CONFLICT");
+    const failed = codeOf(regionsOf(it).trap(0, both));
+    await it.clock.advance(5_000);
+    expect(await failed).toBe("ERR_VFMIG_TRAP_TIMEOUT");
     it.device.writeRegion(0, 2 * PAGE, new Uint8Array(8));
     it.device.writeRegion(0, 2 * PAGE + 8, new Uint8Array(4));
     expect(facet.seen).toEqual([`write ${2 * PAGE}+8`]);

@@ -1,5 +1,12 @@
 import { compose, defineSubDriver, requiredArcs } from "@vfmig/core";
-import type { Arc, Clock, ComposedDevice, RegionRange, SubDriverContext } from "@vfmig/core";
+import type {
+  Arc,
+  Clock,
+  ComposedDevice,
+  RegionRange,
+  SubDriverContext,
+  VfioDevice,
+} from "@vfmig/core";
 import { MemoryDevice } from "./memory-device.ts";
 
 const CAPABILITIES = { p2p: true, preCopy: true };
@@ -91,7 +98,28 @@ export async function adjustableDevice(
     },
   });
   const { clock } = options;
-  const device = await compose(base, definition, clock === undefined ? {} : { clock });
+  const device = await compose(
+    withoutFacets(base),
+    definition,
+    clock === undefined ? {} : { clock },
+  );
   if (late.regions === undefined) throw new Error("the sub-driver was not attached");
   return { device, base, regions: late.regions, seen, commits: () => commits, duties };
+}
+
+/** What a sub-driver that migrates needs of its base: neither migration nor a log. */
+function withoutFacets(base: MemoryDevice): VfioDevice {
+  return {
+    info: base.info,
+    readRegion: base.readRegion.bind(base),
+    writeRegion: base.writeRegion.bind(base),
+    setIrqs: base.setIrqs.bind(base),
+    mapDma: base.mapDma.bind(base),
+    unmapDma: base.unmapDma.bind(base),
+    noteMapping: base.noteMapping.bind(base),
+    reset: base.reset.bind(base),
+    migration: undefined,
+    dmaLogging: undefined,
+    [Symbol.asyncDispose]: () => base[Symbol.asyncDispose](),
+  };
 }

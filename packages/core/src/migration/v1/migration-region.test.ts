@@ -157,7 +157,10 @@ describe("device_state", () => {
     "refuses %i, and stays what it was",
     async (value) => {
       const { user, it } = await rig();
-      expect(await codeOf(user.setState(value >>> 0))).toBe(REFUSED);
+      await expect(user.setState(value >>> 0)).rejects.toMatchObject({
+        code: REFUSED,
+        message: expect.stringContaining(value >>> 0 > 7 ? "bits 3 to 31" : "no state that can be"),
+      });
       expect(await user.state()).toBe(RUNNING);
       expect(it.sub.arcs).toEqual([]);
     },
@@ -415,6 +418,10 @@ describe("resuming", () => {
     expect(await size(5)).toBe(REFUSED);
     expect(await codeOf(user.write(V1_DATA_OFFSET, bytes(4097)))).toBe("ERR_VFMIG_REGION_RANGE");
     expect(await size(2 ** 53)).toBe(REFUSED);
+    const source = await rig();
+    await source.user.setState(STOP_COPY);
+    await user.give(Buffer.concat(await source.user.drain()).subarray(0, 12));
+    expect(await size(1)).toBe(REFUSED);
   });
 
   it("refuses what belongs to saving", async () => {
