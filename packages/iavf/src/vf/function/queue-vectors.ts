@@ -27,6 +27,8 @@ interface QueueVector {
   readonly itr: number[];
   /** Throttling as the guest last chose it, for arming the real vector. */
   throttle: number;
+  /** WB_ON_ITR as the guest last chose it: nothing to a relay, and given back with the vector. */
+  writeBack: number;
   txQueues: number;
   rxQueues: number;
 }
@@ -68,6 +70,7 @@ export class QueueVectors {
         interception: undefined,
         itr: [0, 0, 0],
         throttle: DYN_CTL.ITR_INDX_MASK,
+        writeBack: 0,
         txQueues: 0,
         rxQueues: 0,
       };
@@ -108,6 +111,7 @@ export class QueueVectors {
       known.itr[itr] = this.#registers.read(vectorItr(vector, itr)) & 0xfff;
     }
     known.throttle = control & THROTTLE;
+    known.writeBack = control & DYN_CTL.WB_ON_ITR;
     known.virtual.reset();
     known.virtual.writeControl(control);
     this.#armReal(vector, known);
@@ -121,7 +125,7 @@ export class QueueVectors {
   /** The register gets the guest's mask, the guest its event, and one signal for all that it missed. */
   #give(vector: number, known: QueueVector): void {
     const armed = known.virtual.enabled ? DYN_CTL.INTENA : 0;
-    this.#registers.write(vectorControl(vector), armed | known.throttle);
+    this.#registers.write(vectorControl(vector), armed | known.throttle | known.writeBack);
     known.interception?.release();
     known.interception = undefined;
   }
@@ -199,6 +203,7 @@ export class QueueVectors {
     if (known === undefined) {
       return false;
     }
+    known.writeBack = value & DYN_CTL.WB_ON_ITR;
     if ((value & DYN_CTL.INTENA) !== 0 && (value & THROTTLE) !== known.throttle) {
       known.throttle = value & THROTTLE;
       this.#armReal(vector, known);
@@ -242,6 +247,7 @@ export class QueueVectors {
         known.virtual.reset();
         known.itr.fill(0);
         known.throttle = DYN_CTL.ITR_INDX_MASK;
+        known.writeBack = 0;
         known.txQueues = 0;
         known.rxQueues = 0;
       }

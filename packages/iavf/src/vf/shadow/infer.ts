@@ -71,7 +71,9 @@ function doubtOf(low: number, slot: number, last: boolean): string | undefined {
   if (ends && (low & TX_COMMAND.RS) === 0) {
     return `the frame that ends in its slot ${slot} asks for no report`;
   }
-  return last && !ends ? `its tail stands in the middle of a frame, behind slot ${slot}` : undefined;
+  return last && !ends
+    ? `its tail stands in the middle of a frame, behind slot ${slot}`
+    : undefined;
 }
 
 /** True where a frame in the ring asks for no report, so that a place in it could not be inferred. */

@@ -1,9 +1,5 @@
 import { VIRTCHNL_OP } from "../../virtchnl/opcodes.ts";
-import {
-  buildQueueConfig,
-  buildQueueSelect,
-  type QueuePairConfig,
-} from "../../virtchnl/queues.ts";
+import { buildQueueConfig, buildQueueSelect, type QueuePairConfig } from "../../virtchnl/queues.ts";
 import type { Parts } from "../parts.ts";
 import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";

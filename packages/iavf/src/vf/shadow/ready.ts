@@ -2,8 +2,11 @@ import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";
 import { askedHalves, enabledHalves, type PairParts } from "./pair-requests.ts";
 
-/** Rx slots before the ring's end from which on a pair may be stopped, in the ordinary way. */
-const RX_NEAR = 32;
+/**
+ * Part of the Rx ring before its end in which a pair may be stopped in the ordinary way. It is what a
+ * burst may take before anybody looks; what is left of it ends as broken frames.
+ */
+const RX_NEAR = 1 / 4;
 
 /** How a pair is judged. */
 export interface Patience {
@@ -60,16 +63,13 @@ export function txWayIsShort({ queues }: PairParts, pair: QueuePair, to: number)
 }
 
 function rxReady(parts: PairParts, pair: QueuePair, { over }: Patience): boolean {
-  const { toWrap } = pair.rx;
-  if (toWrap >= 0 && toWrap <= RX_NEAR) {
-    return true;
-  }
-  return over && rxWay(parts, pair) >= 0;
+  return rxIsNear(pair) || (over && rxWay(parts, pair) >= 0);
 }
 
 /** Rx is so near the end of the guest's ring that it has to be decided now whether it stops there. */
 export function rxIsNear(pair: QueuePair): boolean {
-  return pair.rx.toWrap >= 0 && pair.rx.toWrap <= RX_NEAR;
+  const { toWrap } = pair.rx;
+  return toWrap >= 0 && toWrap <= pair.config.rx.length * RX_NEAR;
 }
 
 /** Slots between the guest's place and the end of its Rx ring; -1 where it has not posted them all. */

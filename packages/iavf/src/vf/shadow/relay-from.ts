@@ -1,7 +1,13 @@
 import { vfError } from "../errors.ts";
 import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";
-import { enabledHalves, isCurrent, type PairParts, runHalves, stopHalves } from "./pair-requests.ts";
+import {
+  enabledHalves,
+  isCurrent,
+  type PairParts,
+  runHalves,
+  stopHalves,
+} from "./pair-requests.ts";
 
 /** Where the guest stands in the two rings of a pair whose device queues stand still. */
 export interface PairPlace {

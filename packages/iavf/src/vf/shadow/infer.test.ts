@@ -1,0 +1,261 @@
+import { createDmaMap, createGuestMemory, type GuestMemory } from "@vfmig/core";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { RX_DESCRIPTOR_SIZE, RX_STATUS, writeRxPosted } from "../../descriptors/rx.ts";
+import { TX_COMMAND, TX_DESCRIPTOR_SIZE, writeTxData, writeTxDone } from "../../descriptors/tx.ts";
+import { asksNoReport, inferRx, inferTx } from "./infer.ts";
+
+const BASE = 0x10_0000;
+const BYTES = 1 << 20;
+const LENGTH = 64;
+const BUFFERS = BASE + 0x8_0000;
+const RX = { base: BASE, length: LENGTH, bufferSize: 2048, maxPacket: 1534 };
+
+function memoryOf(bytes: Uint8Array): GuestMemory {
+  const map = createDmaMap();
+  const mapping = { iova: BigInt(BASE), size: BigInt(BYTES), read: true, write: true };
+  map.add({ ...mapping, memory: { bytes } });
+  return createGuestMemory(map);
+}
+
+/** A Tx ring as iavf and a device use it; the device's head is the truth. */
+class TxRing {
+  readonly data: DataView = new DataView(new ArrayBuffer(BYTES));
+  readonly memory: GuestMemory = memoryOf(new Uint8Array(this.data.buffer));
+  readonly #ends: boolean[] = Array.from({ length: LENGTH }, () => false);
+  tail = 0;
+  clean = 0;
+  head = 0;
+  lapped = false;
+
+  send(descriptors: number, report = true): void {
+    const free = (this.clean - this.tail - 1 + LENGTH) % LENGTH;
+    if (descriptors > free) {
+      return;
+    }
+    for (let n = 1; n <= descriptors; n++) {
+      const last = n === descriptors;
+      const end = last ? TX_COMMAND.EOP | (report ? TX_COMMAND.RS : 0) : 0;
+      writeTxData(this.data, this.tail * TX_DESCRIPTOR_SIZE, BUFFERS, 60, end | TX_COMMAND.ICRC);
+      this.#ends[this.tail] = last;
+      this.tail = (this.tail + 1) % LENGTH;
+      this.lapped ||= this.tail === 0;
+    }
+  }
+
+  /** The device sends up to `frames` frames. */
+  work(frames: number): void {
+    for (let n = 0; n < frames && this.head !== this.tail; n++) {
+      for (let ended = false; !ended;) {
+        ended = this.#ends[this.head] === true;
+        const at = this.head * TX_DESCRIPTOR_SIZE;
+        if ((this.data.getUint32(at + 8, true) & TX_COMMAND.RS) !== 0) {
+          writeTxDone(this.data, at);
+        }
+        this.head = (this.head + 1) % LENGTH;
+      }
+    }
+  }
+
+  /** The driver takes back all that is done. */
+  reap(): void {
+    this.clean = this.head;
+  }
+}
+
+/** An Rx ring as iavf and a device use it: refilled in batches, one slot always free and cleared. */
+class RxRing {
+  readonly data: DataView = new DataView(new ArrayBuffer(BYTES));
+  readonly memory: GuestMemory = memoryOf(new Uint8Array(this.data.buffer));
+  tail = 0;
+  clean = 0;
+  head = 0;
+  lapped = false;
+  /** The last slot that the device filled did not end its frame. */
+  open = false;
+
+  constructor() {
+    this.post(LENGTH - 1);
+    this.lapped = false;
+  }
+
+  get free(): number {
+    return (this.clean - this.tail - 1 + LENGTH) % LENGTH;
+  }
+
+  post(count: number): void {
+    for (let n = 0; n < count; n++) {
+      const at = this.tail * RX_DESCRIPTOR_SIZE;
+      this.data.setUint32(at, BUFFERS, true);
+      this.data.setUint32(at + 4, 0, true);
+      this.tail = (this.tail + 1) % LENGTH;
+      this.lapped ||= this.tail === 0;
+      const next = this.tail * RX_DESCRIPTOR_SIZE;
+      this.data.setUint32(next + 8, 0, true);
+      this.data.setUint32(next + 12, 0, true);
+    }
+  }
+
+  /** The device fills up to `slots` slots; the last of them ends its frame or not. */
+  receive(slots: number, ends: boolean): void {
+    const seen = this.tail & ~7;
+    for (let n = 1; n <= slots && this.head !== seen; n++) {
+      const at = this.head * RX_DESCRIPTOR_SIZE;
+      this.open = n === slots && !ends;
+      writeRxPosted(this.data, at, 0xdead_beef_0000);
+      this.data.setUint32(at + 8, RX_STATUS.DD | (this.open ? 0 : RX_STATUS.EOP), true);
+      this.head = (this.head + 1) % LENGTH;
+    }
+  }
+
+  /** The driver takes up to `slots` filled slots and posts again in batches of 16. */
+  poll(slots: number): void {
+    for (let n = 0; n < slots; n++) {
+      if (this.free >= 16) {
+        this.post(this.free);
+      }
+      if (this.clean === this.head) {
+        return;
+      }
+      this.clean = (this.clean + 1) % LENGTH;
+    }
+  }
+}
+
+const txStep = fc.oneof(
+  fc.record({ kind: fc.constant("send"), n: fc.integer({ min: 1, max: 8 }) }),
+  fc.record({ kind: fc.constant("work"), n: fc.integer({ min: 1, max: 20 }) }),
+  fc.record({ kind: fc.constant("reap"), n: fc.constant(0) }),
+);
+const rxStep = fc.oneof(
+  fc.record({ kind: fc.constantFrom("receive", "part"), n: fc.integer({ min: 1, max: 70 }) }),
+  fc.record({ kind: fc.constant("poll"), n: fc.integer({ min: 1, max: 70 }) }),
+);
+
+describe("the place of a device in a Tx ring", () => {
+  test("is behind what it last reported, at any index, full or empty", () => {
+    fc.assert(
+      fc.property(fc.array(txStep, { maxLength: 200 }), (steps) => {
+        const ring = new TxRing();
+        for (const { kind, n } of steps) {
+          if (kind === "send") {
+            ring.send(n);
+          } else if (kind === "work") {
+            ring.work(n);
+          } else {
+            ring.reap();
+          }
+          const { memory, tail, lapped } = ring;
+          const place = inferTx(memory, { base: BASE, length: LENGTH }, { tail, lapped });
+          expect(place).toEqual({ slot: ring.head });
+          expect(asksNoReport(memory, { base: BASE, length: LENGTH })).toBe(false);
+        }
+      }),
+    );
+  });
+
+  test("is doubtful once a frame in the ring asks for no report", () => {
+    const ring = new TxRing();
+    ring.send(2);
+    ring.work(1);
+    ring.send(1, false);
+    ring.send(3);
+    const facts = { tail: ring.tail, lapped: ring.lapped };
+    expect(inferTx(ring.memory, { base: BASE, length: LENGTH }, facts).doubt).toMatch(/no report/u);
+    ring.work(3);
+    // Also after it went out: there is a single answer then, but the next time there may be none.
+    expect(inferTx(ring.memory, { base: BASE, length: LENGTH }, facts)).toEqual({
+      slot: ring.head,
+    });
+    expect(asksNoReport(ring.memory, { base: BASE, length: LENGTH })).toBe(true);
+  });
+
+  test.each([
+    ["a tail beyond the ring", LENGTH, /beyond its 64 slots/u],
+    ["a tail inside a frame", 2, /middle of a frame/u],
+  ])("is doubtful with %s, and still a slot of the ring", (_, tail, doubt) => {
+    const ring = new TxRing();
+    ring.send(4);
+    const place = inferTx(ring.memory, { base: BASE, length: LENGTH }, { tail, lapped: false });
+    expect(place.doubt).toMatch(doubt);
+    expect(place.slot).toBeLessThan(LENGTH);
+  });
+
+  test("is doubtful where memory is gone", () => {
+    const nowhere = { base: BASE + BYTES, length: LENGTH };
+    const { memory } = new TxRing();
+    expect(inferTx(memory, nowhere, { tail: 3, lapped: false }).doubt).toMatch(/reached/u);
+    expect(inferRx(memory, { ...RX, ...nowhere }, { tail: 9, lapped: true }).doubt).toMatch(
+      /reached/u,
+    );
+  });
+});
+
+describe("the place of a device in an Rx ring", () => {
+  test("is behind what it last filled, at any index, full or empty", () => {
+    fc.assert(
+      fc.property(fc.array(rxStep, { maxLength: 200 }), (steps) => {
+        const ring = new RxRing();
+        for (const { kind, n } of steps) {
+          if (kind === "poll") {
+            ring.poll(n);
+          } else {
+            ring.receive(n, kind === "receive");
+          }
+          const { memory, tail, lapped } = ring;
+          const place = inferRx(memory, { ...RX, maxPacket: 9000 }, { tail, lapped });
+          expect({ slot: place.slot, doubt: place.doubt }).toEqual({ slot: ring.head });
+          // A frame that the guest holds half of is never overlooked.
+          expect(place.half || !ring.open).toBe(true);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("has no half frame where a frame always fits a buffer and the last one has ended", () => {
+    const ring = new RxRing();
+    ring.receive(20, true);
+    ring.poll(20);
+    const { memory, tail, lapped } = ring;
+    expect(inferRx(memory, RX, { tail, lapped })).toEqual({ slot: 20, half: false });
+  });
+
+  test("is doubtful where nothing is done and the ring is not full either", () => {
+    const ring = new RxRing();
+    // A driver that clears what it takes, and posts later.
+    for (let slot = 0; slot < LENGTH; slot++) {
+      writeRxPosted(ring.data, slot * RX_DESCRIPTOR_SIZE, slot < 30 ? BUFFERS : 0);
+    }
+    const place = inferRx(ring.memory, RX, { tail: 30, lapped: true });
+    expect(place.doubt).toMatch(/slot 31 holds no buffer/u);
+    expect(place.slot).toBeLessThan(LENGTH);
+  });
+
+  test("is doubtful with a tail beyond the ring", () => {
+    const { memory } = new RxRing();
+    expect(inferRx(memory, RX, { tail: 64, lapped: true }).doubt).toMatch(/beyond/u);
+  });
+
+  test("is found in whatever a guest writes, as a slot of the ring", () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 2048, maxLength: 2048 }),
+        fc.nat(0x1fff),
+        fc.boolean(),
+        (bytes, tail, lapped) => {
+          const whole = new Uint8Array(BYTES);
+          whole.set(bytes);
+          const memory = memoryOf(whole);
+          for (const place of [
+            inferRx(memory, RX, { tail, lapped }),
+            inferTx(memory, { base: BASE, length: LENGTH }, { tail, lapped }),
+          ]) {
+            expect(place.slot).toBeGreaterThanOrEqual(0);
+            expect(place.slot).toBeLessThan(LENGTH);
+          }
+        },
+      ),
+    );
+  });
+});
