@@ -17,10 +17,10 @@ export interface SharedMemory {
     | ((iova: number, length: number, access: "read" | "write") => boolean)
     | undefined;
   /**
-   * Views are of the very bytes that were asked for, so that `onUse` hears of each use and no byte is
-   * reached without it. Costs a view for each use: for recordings.
+   * Views begin where they are asked for and end with a page of 4,096 bytes, so that no page is reached
+   * without `onUse`. Costs a view for each use: for recordings.
    */
-  readonly exact?: boolean | undefined;
+  readonly pagewise?: boolean | undefined;
 }
 
 /** Memory of a guest that is reached by messages only. */

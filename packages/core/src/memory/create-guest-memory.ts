@@ -1,5 +1,5 @@
 import { VfmigError } from "../errors/vfmig-error.ts";
-import { IOVA_LIMIT, type DmaEntry, type DmaMap } from "./dma-map.ts";
+import { DMA_PAGE_SIZE, IOVA_LIMIT, type DmaEntry, type DmaMap } from "./dma-map.ts";
 import type { GuestMemory, MemorySpan } from "./guest-memory.ts";
 
 const LIMIT = Number(IOVA_LIMIT);
@@ -33,7 +33,7 @@ class MappedGuestMemory implements GuestMemory {
       if (entry?.span === undefined) this.#tell(entry, iova);
       return undefined;
     }
-    return entry.mapping.memory?.exact === true ? exactly(entry, iova, length) : entry.span;
+    return entry.mapping.memory?.pagewise === true ? withinPage(entry, iova, length) : entry.span;
   }
 
   read(iova: number, into: Uint8Array): void {
@@ -131,12 +131,14 @@ export function createGuestMemory(
   return new MappedGuestMemory(map, onUnreachable);
 }
 
-/** A view of one stretch, for whoever is told of each use. */
-function exactly({ span }: DmaEntry, iova: number, length: number): MemorySpan | undefined {
+/** A view that ends with its page, for whoever is told of each use. */
+function withinPage({ span, end }: DmaEntry, iova: number, length: number): MemorySpan | undefined {
   if (span === undefined) return undefined;
-  const bytes = span.bytes.subarray(iova - span.base, iova - span.base + length);
-  const data = new DataView(bytes.buffer, bytes.byteOffset, length);
-  return { base: iova, size: length, bytes, data };
+  const last = iova + Math.max(length, 1);
+  const size = Math.min(end, Math.ceil(last / DMA_PAGE_SIZE) * DMA_PAGE_SIZE) - iova;
+  const bytes = span.bytes.subarray(iova - span.base, iova - span.base + size);
+  const data = new DataView(bytes.buffer, bytes.byteOffset, size);
+  return { base: iova, size, bytes, data };
 }
 
 function isRange(iova: number, length: number): boolean {

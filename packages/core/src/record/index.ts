@@ -1,5 +1,7 @@
 export {
   attribute,
+  type AttributedDifference,
+  type AttributionOptions,
   type Attribution,
   type AttributionRuns,
   type BlamedLayer,

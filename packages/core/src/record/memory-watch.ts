@@ -20,12 +20,15 @@ interface Page {
   readonly iova: number;
   readonly known: Uint8Array;
   readonly mapping: Watched;
-  /** The device both read and wrote here, as it does with a ring. */
-  uses: number;
 }
 
-const READ = 1;
-const WRITTEN = 2;
+interface Stretch {
+  from: number;
+  to: number;
+}
+
+/** Descriptors have 16, 32 or 64 bytes and stand at multiples of 16. */
+const DESCRIPTOR = { least: 16, most: 64 } as const;
 /** Differences closer than this many bytes are told as one: a report has a head of its own. */
 const GAP = 16;
 /** Pages that are compared at each write of the guest's. */
@@ -44,8 +47,8 @@ export class MemoryWatch {
   readonly #mappings = new Set<Watched>();
   readonly #pages = new Map<number, Page>();
   readonly #rings = new Set<Page>();
-  /** Stretches that the device may be writing: start, length, start, length. */
-  readonly #open: number[] = [];
+  /** Where the device may be writing, by page. */
+  readonly #open = new Map<number, Stretch>();
   #on = true;
   #due = false;
 
@@ -69,7 +72,7 @@ export class MemoryWatch {
       this.#use(watched, iova, length, access);
       return false;
     };
-    const exact = {
+    const pagewise = {
       get bytes() {
         return memory.bytes;
       },
@@ -77,9 +80,9 @@ export class MemoryWatch {
       fdOffset: memory.fdOffset,
       address: memory.address,
       onUse,
-      exact: true,
+      pagewise: true,
     };
-    return { ...mapping, memory: exact };
+    return { ...mapping, memory: pagewise };
   }
 
   /** What the device has done up to here is told, and then the mapping forgotten. */
@@ -98,14 +101,17 @@ export class MemoryWatch {
 
   /** The device's turn is over: what changed in the stretches that it had open is its doing. */
   endTurn(): void {
-    if (this.#open.length === 0) return;
-    this.#settle();
-    this.#open.length = 0;
+    if (this.#open.size === 0) return;
+    for (const [page, open] of this.#open) this.#settle(open, page);
+    this.#open.clear();
   }
 
-  /** Looks for what the guest put into rings; to be called when it rings a doorbell. */
+  /**
+   * Looks for what the guest put into rings, and at what new descriptors point to; to be called when it
+   * rings a doorbell. Later would be too late: another device may look there earlier than this one.
+   */
   lookAtRings(): void {
-    for (const page of this.#rings) this.#compare(page, page.iova, PAGE, "guest");
+    for (const page of this.#rings) this.#compare(page, page.iova, PAGE, "guest", this.#lookBehind);
   }
 
   /** The user itself says what it wrote; `data` is in the memory already. */
@@ -126,27 +132,28 @@ export class MemoryWatch {
     this.#mappings.clear();
     this.#pages.clear();
     this.#rings.clear();
-    this.#open.length = 0;
+    this.#open.clear();
   }
 
   #use(mapping: Watched, iova: number, length: number, access: Access): void {
-    this.#settle();
     for (let at = pageOf(iova); at < iova + length && this.#on; at += PAGE) {
       const page = this.#pages.get(at) ?? this.#firstLook(mapping, at);
       if (page === undefined) return;
+      const open = this.#open.get(at);
+      if (open !== undefined) this.#settle(open, at);
+      // The view goes on to the end of the page, and so may the use.
       const from = Math.max(at, iova);
-      this.#compare(page, from, Math.min(at + PAGE, iova + length) - from, "guest");
-      page.uses |= access === "read" ? READ : WRITTEN;
-      if (page.uses === (READ | WRITTEN) && this.#rings.size < RING_PAGES) this.#rings.add(page);
+      const to = at + PAGE;
+      this.#compare(page, from, to - from, "guest");
+      if (access === "write") this.#openStretch(at, from, to);
+      else if (isDescriptor(iova, length) && this.#rings.size < RING_PAGES) this.#rings.add(page);
     }
-    if (access === "write") this.#openStretch(iova, length);
   }
 
-  #openStretch(iova: number, length: number): void {
-    for (let i = 0; i < this.#open.length; i += 2) {
-      if (this.#open[i] === iova && this.#open[i + 1] === length) return;
-    }
-    this.#open.push(iova, length);
+  #openStretch(page: number, from: number, to: number): void {
+    const open = this.#open.get(page);
+    if (open === undefined) this.#open.set(page, { from, to });
+    else Object.assign(open, { from: Math.min(open.from, from), to: Math.max(open.to, to) });
     if (this.#due) return;
     this.#due = true;
     // Before anything else of this process runs; whoever runs in another waits for an interrupt.
@@ -164,7 +171,7 @@ export class MemoryWatch {
       return undefined;
     }
     const known = memory.bytes.slice(iova - start, iova - start + PAGE);
-    const page: Page = { iova, known, mapping, uses: 0 };
+    const page: Page = { iova, known, mapping };
     this.#pages.set(iova, page);
     tellRuns(known, undefined, 0, PAGE, (from, to) =>
       this.#report("initial", iova + from, known.subarray(from, to)),
@@ -172,21 +179,19 @@ export class MemoryWatch {
     return page;
   }
 
-  #settle(): void {
-    const open = this.#open;
-    for (let i = 0; i < open.length; i += 2) {
-      const iova = open[i] ?? 0;
-      const end = iova + (open[i + 1] ?? 0);
-      for (let at = iova; at < end;) {
-        const stop = Math.min(end, pageOf(at) + PAGE);
-        const page = this.#pages.get(pageOf(at));
-        if (page !== undefined) this.#compare(page, at, stop - at, "device");
-        at = stop;
-      }
-    }
+  /** What changed in an open stretch is the device's. */
+  #settle({ from, to }: Stretch, at: number): void {
+    const page = this.#pages.get(at);
+    if (page !== undefined) this.#compare(page, from, to - from, "device");
   }
 
-  #compare(page: Page, iova: number, length: number, who: "guest" | "device"): void {
+  #compare(
+    page: Page,
+    iova: number,
+    length: number,
+    who: "guest" | "device",
+    then?: (page: Page, from: number, to: number) => void,
+  ): void {
     const { start, memory } = page.mapping;
     const { bytes } = memory;
     const at = page.iova - start;
@@ -198,8 +203,26 @@ export class MemoryWatch {
       const data = now.slice(from, to);
       page.known.set(data, from);
       this.#report(who, page.iova + from, data);
+      then?.(page, from, to);
     });
   }
+
+  /** Looks into known pages whose address stands in `[from, to)`, low or high half first. */
+  readonly #lookBehind = ({ known }: Page, from: number, to: number): void => {
+    const words = new DataView(known.buffer, known.byteOffset, PAGE);
+    for (let at = from - (from % 8); at < to; at += 8) {
+      const first = words.getUint32(at, true);
+      const second = words.getUint32(at + 4, true);
+      for (const iova of [second * 2 ** 32 + first, first * 2 ** 32 + second]) {
+        const page = this.#pages.get(pageOf(iova));
+        if (page !== undefined) this.#compare(page, page.iova, PAGE, "guest");
+      }
+    }
+  };
+}
+
+function isDescriptor(iova: number, length: number): boolean {
+  return length >= DESCRIPTOR.least && length <= DESCRIPTOR.most && iova % DESCRIPTOR.least === 0;
 }
 
 function pageOf(iova: number): number {

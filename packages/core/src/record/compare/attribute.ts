@@ -12,6 +12,11 @@ export interface AttributionRuns {
   readonly active?: Recording | undefined;
 }
 
+export interface AttributionOptions {
+  /** Keys of differences that are known and meant, such as `memory 0x100023008`. */
+  readonly ignore?: readonly string[];
+}
+
 export type BlamedLayer = "base" | "core" | `plugin:${string}`;
 
 /** What a run shows at the place of a difference. */
@@ -20,13 +25,18 @@ export interface Shown {
   readonly shows: string;
 }
 
+/** A difference of two neighbouring layers, or of the recording and the replay that ran like it. */
+export interface AttributedDifference extends Difference {
+  readonly between: "base, transparent" | "transparent, active" | "recorded, replayed";
+}
+
 export interface Attribution {
   /** Undefined where all runs show the same. */
   readonly layer: BlamedLayer | undefined;
   readonly difference: Difference | undefined;
   readonly shown: readonly Shown[];
-  /** How many differences of any pair there are in all. */
-  readonly differences: number;
+  /** All of them, by pair. */
+  readonly differences: readonly AttributedDifference[];
   /** Steps that were compared in all pairs. */
   readonly steps: number;
   readonly horizon: number | undefined;
@@ -41,12 +51,13 @@ export interface Attribution {
  * else, core where the base alone does, and otherwise the base.
  * @throws VfmigError `ERR_VFMIG_RECORDING_MISMATCH`
  */
-export function attribute(runs: AttributionRuns): Attribution {
+export function attribute(runs: AttributionRuns, options: AttributionOptions = {}): Attribution {
   const [base, again] = runs.base;
-  const unsteady = base && again ? compareRecordings(base, again).differences : [];
+  const unsteady = base && again ? compareRecordings(base, again, runs.recorded).differences : [];
   const noise = new Set(unsteady.map(({ key }) => steadyKey(key)));
+  const left = new Set([...noise, ...(options.ignore ?? []).map((key) => steadyKey(key))]);
   const compare = (a: Recording | undefined, b: Recording | undefined): Comparison | undefined =>
-    a && b && without(compareRecordings(a, b), noise);
+    a && b && without(compareRecordings(a, b, runs.recorded), left);
   const core = compare(base, runs.transparent);
   const plugin = compare(runs.transparent, runs.active);
   const top = topOf(runs);
@@ -60,11 +71,22 @@ export function attribute(runs: AttributionRuns): Attribution {
     difference: verdict?.difference,
     shown:
       verdict === undefined ? [] : shownAt(verdict.difference, { core, plugin, changed }, runs),
-    differences: pairs.reduce((sum, pair) => sum + pair.differences.length, 0),
-    steps: Math.min(...pairs.map(({ steps }) => steps)),
+    differences: [
+      ...between("base, transparent", core),
+      ...between("transparent, active", plugin),
+      ...between("recorded, replayed", changed),
+    ],
+    steps: pairs.length === 0 ? 0 : Math.min(...pairs.map(({ steps }) => steps)),
     horizon: horizons.length === 0 ? undefined : Math.min(...horizons),
     unsteady: [...noise],
   };
+}
+
+function between(
+  name: AttributedDifference["between"],
+  comparison: Comparison | undefined,
+): readonly AttributedDifference[] {
+  return (comparison?.differences ?? []).map((found) => ({ ...found, between: name }));
 }
 
 interface Parts {

@@ -17,14 +17,20 @@ export interface Comparison {
  * Compares what the guest can see of two runs of the same steps: what reads and calls answered, which
  * interrupts came, what the device wrote into memory, and saved state. Timing, the number of interrupts,
  * and answers of polls that a later one replaced do not count.
+ *
+ * @param repeated - the recording that both replay, which tells what each interrupt was for
  * @throws VfmigError `ERR_VFMIG_RECORDING_MISMATCH`
  */
-export function compareRecordings(left: Recording, right: Recording): Comparison {
+export function compareRecordings(
+  left: Recording,
+  right: Recording,
+  repeated?: Recording,
+): Comparison {
   const [a, b] = [stepsOf(left), stepsOf(right)];
   const horizon = horizonOf(a, b);
   const differences = [
     ...compareSteps(a, b, horizon),
-    ...compareInterrupts(left.events, right.events, horizon),
+    ...compareInterrupts(left.events, right.events, horizon, repeated?.events),
     ...compareMemory(left.events, right.events, horizon),
   ].toSorted((one, other) => one.op - other.op);
   return {

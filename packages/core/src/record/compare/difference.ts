@@ -12,15 +12,6 @@ export interface Difference {
   readonly right: string;
 }
 
-/** The earlier of two, or the one that there is. */
-export function earlier(
-  a: Difference | undefined,
-  b: Difference | undefined,
-): Difference | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return b.op < a.op ? b : a;
-}
-
 /** Region names of a PCI function, and numbers beyond them. */
 export function regionName(region: number): string {
   if (region <= 5) return `BAR${region}`;

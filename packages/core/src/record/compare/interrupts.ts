@@ -1,3 +1,4 @@
+import { DMA_PAGE_SIZE as PAGE } from "../../memory/dma-map.ts";
 import type { RecordedEvent, RecordedSignal } from "../events.ts";
 import type { Difference } from "./difference.ts";
 
@@ -5,16 +6,19 @@ type Signal = RecordedSignal<"signal" | "missed">;
 
 /**
  * Differences of interrupts. How many come is the device's affair, since they may be throttled and merged;
- * that they come is not. So a vector that never fires on one side only counts, and one that was waited for
- * in vain while the device had written something that no interrupt has told of.
+ * that they come is not. So a vector that never fires on one side only counts; and, where the run that both
+ * repeat is given, one that was waited for in vain though the device had written where it wrote before that
+ * interrupt, and had not told of it.
  */
 export function compareInterrupts(
   left: readonly RecordedEvent[],
   right: readonly RecordedEvent[],
   horizon: number,
+  repeated: readonly RecordedEvent[] = [],
 ): readonly Difference[] {
-  const a = signalsOf(left, horizon);
-  const b = signalsOf(right, horizon);
+  const told = toldPages(repeated);
+  const a = signalsOf(left, horizon, told);
+  const b = signalsOf(right, horizon, told);
   return [...oneSided(a, b, false), ...oneSided(b, a, true)];
 }
 
@@ -27,23 +31,46 @@ interface Signals {
   readonly untold: ReadonlyMap<string, Signal>;
 }
 
-function signalsOf(events: readonly RecordedEvent[], horizon: number): Signals {
+/** Pages of which the signals of a run told, by vector and step. */
+function toldPages(events: readonly RecordedEvent[]): ReadonlyMap<string, ReadonlySet<number>> {
+  const told = new Map<string, ReadonlySet<number>>();
+  let written = new Set<number>();
+  for (const event of events) {
+    if (event.kind === "device-memory") written.add(pageOf(event.iova));
+    if (event.kind !== "signal") continue;
+    const key = `${vectorOf(event)} @${event.op}`;
+    told.set(key, written.union(told.get(key) ?? new Set()));
+    written = new Set();
+  }
+  return told;
+}
+
+function pageOf(iova: number): number {
+  return Math.floor(iova / PAGE);
+}
+
+function signalsOf(
+  events: readonly RecordedEvent[],
+  horizon: number,
+  told: ReadonlyMap<string, ReadonlySet<number>>,
+): Signals {
   const first = new Map<string, Signal>();
   const missed = new Map<string, Signal>();
   const untold = new Map<string, Signal>();
-  let written = false;
+  const written = new Set<number>();
   for (const event of events) {
     if (event.op >= horizon) break;
-    if (event.kind === "device-memory") written = true;
+    if (event.kind === "device-memory") written.add(pageOf(event.iova));
     if (event.kind === "signal") {
-      written = false;
+      written.clear();
       if (!first.has(vectorOf(event))) first.set(vectorOf(event), event);
     }
     if (event.kind === "missed") {
       const key = `${vectorOf(event)} @${event.op}`;
       missed.set(key, event);
-      if (written) untold.set(key, event);
-      written = false;
+      const pages = told.get(key);
+      if (pages !== undefined && pages.size > 0 && pages.isSubsetOf(written))
+        untold.set(key, event);
     }
   }
   return { first, missed, untold };

@@ -44,13 +44,13 @@ function holds(
 }
 
 /**
- * The device found it in the step that was the last: the guest wrote it before that. Where the device told
- * or wrote something on the way that the guest may have waited for, it stays behind that.
+ * The device found it after the step that was the last: the guest wrote it before that, since it has to
+ * tell a device of what it wrote. Where the device wrote there after that step, it stays behind that.
  */
 function insertBeforeUse(ordered: RecordedEvent[], event: RecordedMemory): void {
   for (let at = ordered.length - 1; at >= 0; at--) {
     const before = ordered[at];
-    if (before === undefined || before.kind === "signal" || before.kind === "call") break;
+    if (before === undefined || before.kind === "call") break;
     if ("iova" in before && overlap(before, event)) break;
     if (before.kind === "read" || before.kind === "write") {
       ordered.splice(at, 0, event);
