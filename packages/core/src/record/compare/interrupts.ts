@@ -31,11 +31,17 @@ interface Signals {
   readonly untold: ReadonlyMap<string, Signal>;
 }
 
+/** At a step of its own the guest may look, and needs no interrupt any more. */
+function isStep({ kind }: RecordedEvent): boolean {
+  return kind === "read" || kind === "write" || kind === "call";
+}
+
 /** Pages of which the signals of a run told, by vector and step. */
 function toldPages(events: readonly RecordedEvent[]): ReadonlyMap<string, ReadonlySet<number>> {
   const told = new Map<string, ReadonlySet<number>>();
   let written = new Set<number>();
   for (const event of events) {
+    if (isStep(event)) written.clear();
     if (event.kind === "device-memory") written.add(pageOf(event.iova));
     if (event.kind !== "signal") continue;
     const key = `${vectorOf(event)} @${event.op}`;
@@ -60,6 +66,7 @@ function signalsOf(
   const written = new Set<number>();
   for (const event of events) {
     if (event.op >= horizon) break;
+    if (isStep(event)) written.clear();
     if (event.kind === "device-memory") written.add(pageOf(event.iova));
     if (event.kind === "signal") {
       written.clear();
