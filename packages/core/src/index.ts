@@ -23,6 +23,7 @@ export * from "./device/vfio-device.ts";
 export * from "./dirty/dirty-bitmap.ts";
 export type { DirtyRange } from "./dirty/dirty-range.ts";
 export * from "./dirty/dma-logging-facet.ts";
+export type { DirtySource } from "./dirty/sources.ts";
 export * from "./errors/codes.ts";
 export * from "./errors/vfmig-error.ts";
 export { checkIrqRequest, isIrqDisable } from "./irqs/check-irq-request.ts";

@@ -1,6 +1,7 @@
 import { systemClock, type Clock } from "../clock.ts";
 import { PCI_IRQ, type DeviceIdentity, type DeviceInfo } from "../device/info.ts";
 import type { VfioDevice } from "../device/vfio-device.ts";
+import { type DirtySource, joinDirtySources } from "../dirty/sources.ts";
 import { VfmigError } from "../errors/vfmig-error.ts";
 import { silentLogger, type Logger } from "../logger.ts";
 import { checkFacets } from "../plugin/check-facets.ts";
@@ -36,6 +37,8 @@ export interface ComposeOptions<Options = unknown> {
   readonly allocateMemory?: MemoryAllocator;
   /** Events for intercepted vectors; default: plain functions, for a base in this process. */
   readonly createIrqEvent?: IrqEventFactory;
+  /** Whom dirty pages are asked of; default: the sub-driver, or else the base. */
+  readonly dirtySources?: readonly DirtySource[] | undefined;
 }
 
 /**
@@ -43,7 +46,7 @@ export interface ComposeOptions<Options = unknown> {
  * this fails, everything is undone and the base stays the caller's.
  *
  * @throws VfmigError `ERR_VFMIG_SUB_DRIVER_FAILED`, `ERR_VFMIG_SUB_DRIVER_TIMEOUT`,
- * `ERR_VFMIG_SUB_DRIVER_ANSWER`, `ERR_VFMIG_PLUGIN_*` for a sub-driver that is not what it declares
+ * `ERR_VFMIG_SUB_DRIVER_ANSWER`, `ERR_VFMIG_DIRTY_SOURCE`, `ERR_VFMIG_PLUGIN_*` for a sub-driver that is not what it declares
  * @example
  * await using device = await compose(base, subDriver, { options: {} });
  * device.readRegion(PCI_REGION.BAR0, 0, register);
@@ -90,6 +93,7 @@ export async function compose<Options>(
       base,
       definition,
       subDriver: attached,
+      dirtyTracking: joinDirtySources(attached.dirtyTracking, base, options.dirtySources),
       ...laidOut,
       dma,
       interrupts,

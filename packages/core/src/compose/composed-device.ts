@@ -14,7 +14,7 @@ import type { MigrationFacet } from "../migration/migration-facet.ts";
 import { isSaving } from "../migration/next-state.ts";
 import { SaveSession } from "../migration/save-session.ts";
 import type { SubDriverDefinition } from "../sub-driver/definition.ts";
-import type { MigrationOps, SubDriver } from "../sub-driver/facets.ts";
+import type { DirtyTrackingOps, MigrationOps, SubDriver } from "../sub-driver/facets.ts";
 import { closeInOrder } from "./close-in-order.ts";
 import type { BaseCalls } from "./base-calls.ts";
 import { createDescription, type DescriptionFacet } from "./description.ts";
@@ -42,6 +42,8 @@ export interface ComposedParts {
   readonly base: VfioDevice;
   readonly definition: SubDriverDefinition;
   readonly subDriver: SubDriver;
+  /** What the sub-driver, the device and the IOMMU know together, as far as they are asked. */
+  readonly dirtyTracking: DirtyTrackingOps | undefined;
   /** What the composed device is, with its runtime layout. */
   readonly info: DeviceInfo;
   readonly layouts: RegionLayouts;
@@ -227,10 +229,10 @@ export class Composition implements ComposedDevice {
   }
 
   #createLogging(): DmaLogging | undefined {
-    const { subDriver, guard, limits, logger } = this.#parts;
-    if (subDriver.dirtyTracking === undefined) return undefined;
+    const { dirtyTracking, guard, limits, logger } = this.#parts;
+    if (dirtyTracking === undefined) return undefined;
     return new DmaLogging({
-      ops: subDriver.dirtyTracking,
+      ops: dirtyTracking,
       guard,
       logger,
       callMs: limits.callMs,

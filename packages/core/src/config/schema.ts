@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DIRTY_SOURCES } from "../dirty/sources.ts";
 import { INTEGRITY, PACKAGE_SPECIFIER, specifierHint } from "./specifier.ts";
 import type { VfmigConfig } from "./types.ts";
 
@@ -42,6 +43,11 @@ const device = z.strictObject({
     .describe("Unique name of the device."),
   base: reference.describe("What opens the device."),
   driver: driver.optional().describe("Vendor module; absent: the device runs on its base alone."),
+  dirtySources: z
+    .array(z.enum(DIRTY_SOURCES))
+    .min(1, { error: "expected at least one source" })
+    .optional()
+    .describe("Whom dirty pages are asked of; a page is dirty where any of them says so."),
   socket: z
     .string()
     .min(1, { error: "expected a path" })

@@ -1,3 +1,5 @@
+import type { DirtySource } from "../dirty/sources.ts";
+
 /** A package of the configuration: its name with an optional export subpath, and what it is told. */
 export interface PackageReference {
   /**
@@ -22,6 +24,11 @@ export interface DeviceConfig {
   readonly base: PackageReference;
   /** Absent: the device runs on its base alone, under the base's name. */
   readonly driver?: DriverReference | undefined;
+  /**
+   * Whom dirty pages are asked of, if not only the driver; a page is dirty where any of them says so.
+   * Needs a driver.
+   */
+  readonly dirtySources?: readonly DirtySource[] | undefined;
   /** Where the device listens for its VMM; relative to the configuration's folder. */
   readonly socket?: string | undefined;
 }

@@ -75,6 +75,7 @@ export class DeviceOpener {
         logger: this.#logger,
         allocateMemory: (bytes) => allocateShared(this.#io, bytes),
         createIrqEvent: (onSignal) => createIrqEvent(this.#io, onSignal),
+        dirtySources: entry.dirtySources,
       });
       return { device: composed, composed };
     } catch (error) {

@@ -61,6 +61,10 @@ export const deviceCodes = {
     means: "A request to the log of device writes has a bad page size, range or bitmap.",
     remedy: "Correct the argument that the message names.",
   },
+  ERR_VFMIG_DIRTY_SOURCE: {
+    means: "Dirty pages are wanted from a source that this device does not have.",
+    remedy: "Take it out of dirtySources, or use a base, device or IOMMU that keeps such a log.",
+  },
   ERR_VFMIG_DMA_LOGGING_STATE: {
     means: "The log of device writes is already on, or is not on.",
     remedy: "Start it once, read it, stop it.",
