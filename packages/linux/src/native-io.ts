@@ -88,6 +88,8 @@ export interface NativeIo {
   status(fd: number): FileStatus;
   identify(fd: number): FileIdentity;
 
+  /** True where reads and writes of `fd` wait until they can be done. */
+  blocks(fd: number): boolean;
   /** Makes reads and writes of `fd`, and of every duplicate of it, return instead of waiting. */
   setNonBlocking(fd: number): void;
 

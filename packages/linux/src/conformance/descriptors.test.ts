@@ -42,6 +42,7 @@ describeNativeIo("descriptors", (rig) => {
       () => rig.io.dup(fd),
       () => rig.io.status(fd),
       () => rig.io.identify(fd),
+      () => rig.io.blocks(fd),
       () => rig.io.setNonBlocking(fd),
       () => rig.io.mmap(fd, rig.io.pageSize),
       () => rig.io.signalEventfd(fd),

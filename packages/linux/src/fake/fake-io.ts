@@ -87,6 +87,8 @@ export function createFakeIo(options: FakeIoOptions = {}): FakeIo {
       const id = descriptors.identify("fstat", fd);
       return { id, inMemory, regular: inMemory || kind === "file", size, shrinkSealed };
     },
+    // Nothing here ever waits.
+    blocks: (fd) => descriptors.get("fcntl", fd) === undefined,
     setNonBlocking: (fd) => void descriptors.get("fcntl", fd),
     memfd(name, size) {
       if (!Number.isSafeInteger(size) || size < 0) {

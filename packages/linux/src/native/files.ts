@@ -14,7 +14,7 @@ const EVENTFD = "anon_inode:[eventfd]";
 /** Descriptors in general, and anonymous files. */
 export function createFiles(
   libc: Libc,
-): Pick<NativeIo, "close" | "dup" | "status" | "identify" | "setNonBlocking" | "memfd"> {
+): Pick<NativeIo, "close" | "dup" | "status" | "identify" | "blocks" | "setNonBlocking" | "memfd"> {
   const linkOf = createLinks(libc);
   return {
     // Not `fs.closeSync`: in a worker, Node warns about descriptors that it did not open.
@@ -40,17 +40,23 @@ export function createFiles(
         shrinkSealed: seals >= 0 && (seals & abi.F_SEAL_SHRINK) !== 0,
       };
     },
+    blocks: (fd) => (flagsOf(libc, fd) & abi.O_NONBLOCK) === 0,
     setNonBlocking(fd) {
-      checkFd("fcntl", fd);
-      const flags = libc.fcntl(fd, abi.F_GETFL, 0);
-      // Most that come over a socket are so already, and each has to be asked.
-      if (flags >= 0 && (flags & abi.O_NONBLOCK) !== 0) return;
-      if (flags < 0 || libc.fcntl(fd, abi.F_SETFL, flags | abi.O_NONBLOCK) < 0) {
+      const flags = flagsOf(libc, fd);
+      if ((flags & abi.O_NONBLOCK) !== 0) return;
+      if (libc.fcntl(fd, abi.F_SETFL, flags | abi.O_NONBLOCK) < 0) {
         throw systemCallError("fcntl", libc.errno(), { fd });
       }
     },
     memfd: (name, size) => memfd(libc, name, size),
   };
+}
+
+function flagsOf(libc: Libc, fd: number): number {
+  checkFd("fcntl", fd);
+  const flags = libc.fcntl(fd, abi.F_GETFL, 0);
+  if (flags < 0) throw systemCallError("fcntl", libc.errno(), { fd });
+  return flags;
 }
 
 /** A close-on-exec duplicate. */

@@ -119,6 +119,19 @@ describe("files of Linux", () => {
     event[Symbol.dispose]();
   });
 
+  test("tells whether an eventfd blocks, and whether there is room in it", () => {
+    const fd = loadLibc().eventfd(0, EFD_CLOEXEC);
+    expect(io.blocks(fd)).toBe(true);
+    expect(io.waitWritable(fd, 0)).toBe(true);
+    writeSync(fd, new Uint8Array(new BigUint64Array([2n ** 64n - 2n]).buffer));
+    expect(io.waitWritable(fd, 0)).toBe(false);
+    io.drainEventfd(fd);
+    expect(io.waitWritable(fd, 0)).toBe(true);
+    io.setNonBlocking(fd);
+    expect(io.blocks(fd)).toBe(false);
+    io.close(fd);
+  });
+
   test("an error names the call that failed, not one made while cleaning up", () => {
     const error = (() => {
       try {

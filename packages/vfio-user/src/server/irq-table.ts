@@ -7,15 +7,20 @@ import type { IrqAction, SetIrqsRequest } from "../codec/set-irqs.ts";
 class FdIrqEvent implements IrqEvent {
   readonly fd: number;
   readonly #io: NativeIo;
+  /** Its mode is the client's too, who may count on it: so it stays, and each use looks first. */
+  readonly #blocks: boolean;
   #watch: Watch | undefined;
 
   constructor(io: NativeIo, fd: number) {
     this.#io = io;
     this.fd = fd;
+    this.#blocks = io.blocks(fd);
   }
 
   signal(): void {
     try {
+      // A full counter would stop this thread, and says all that one more signal would.
+      if (this.#blocks && !this.#io.waitWritable(this.fd, 0)) return;
       this.#io.signalEventfd(this.fd);
     } catch {
       // A device may hold an event for a moment after the client took it away.
@@ -25,6 +30,8 @@ class FdIrqEvent implements IrqEvent {
   /** Calls `onSignal` when the client signals the event. */
   listen(onSignal: () => void): void {
     this.#watch = this.#io.watch(this.fd, () => {
+      // The client may have read what the watch saw.
+      if (this.#blocks && !this.#io.waitReadable(this.fd, 0)) return;
       if (this.#io.drainEventfd(this.fd) > 0) onSignal();
     });
   }
@@ -107,8 +114,6 @@ export class IrqTable {
         throw refusal("EINVAL", `SET_IRQS: a descriptor is no eventfd but a ${kind}`, { kind });
       }
     }
-    // A full counter of a blocking eventfd would stop this thread.
-    for (const fd of fds) this.#io.setNonBlocking(fd);
     return fds.splice(0).map((fd) => new FdIrqEvent(this.#io, fd));
   }
 

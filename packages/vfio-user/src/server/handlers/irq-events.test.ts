@@ -1,11 +1,11 @@
 import { writeSync } from "node:fs";
 import { PCI_IRQ } from "@vfmig/core";
-import { createLinuxIo } from "@vfmig/linux";
+import { createLinuxIo, type NativeIo } from "@vfmig/linux";
 import { Harness } from "../../testing/harness.ts";
-import { REGISTER } from "../../testing/memory-device.ts";
+import { MemoryDevice, REGISTER } from "../../testing/memory-device.ts";
 import { join, u32, type RawPeer } from "../../testing/raw-peer.ts";
 import { EINVAL, errno, regionRead, regionWrite } from "../../testing/requests.ts";
-import { TEST_IOS } from "../../testing/test-io.ts";
+import { TEST_IOS, type TestIo } from "../../testing/test-io.ts";
 import { describe, expect, it } from "vitest";
 
 const [NONE, BOOL, EVENT] = [1, 2, 4];
@@ -120,12 +120,9 @@ describe.each(TEST_IOS)("the forms of SET_IRQS $name", (testIo) => {
 describe("an eventfd whose counter is full", () => {
   it("holds up nobody", async () => {
     const io = createLinuxIo();
-    const linux = TEST_IOS.find(({ name }) => name === "on Linux");
-    if (linux === undefined) throw new Error("unreachable");
-    await using all = Harness.of(linux);
+    await using all = new Harness(onLinux(io), new MemoryDevice());
     const peer = await all.negotiated();
-    const event = io.eventfd();
-    writeSync(event, new Uint8Array(BigUint64Array.of(0xffff_ffff_ffff_fffen).buffer));
+    const event = fullEventfd(io);
     peer.command(1, 8, u32(20, EVENT | TRIGGER, PCI_IRQ.MSIX, 0, 1), { fds: [event] });
     expect(await errno(peer, 1)).toBe(0);
     for (const id of [2, 3]) {
@@ -135,4 +132,45 @@ describe("an eventfd whose counter is full", () => {
     io.close(event);
     peer.close();
   });
+
+  it("is not written where it blocks, until there is room again, and keeps its mode", async () => {
+    const plain = createLinuxIo();
+    let writes = 0;
+    const io: NativeIo = {
+      ...plain,
+      blocks: () => true,
+      setNonBlocking: () => expect.unreachable("the mode is the client's"),
+      signalEventfd(fd) {
+        writes += 1;
+        plain.signalEventfd(fd);
+      },
+    };
+    await using all = new Harness(onLinux(io), new MemoryDevice());
+    const peer = await all.negotiated();
+    const event = fullEventfd(plain);
+    peer.command(1, 8, u32(20, EVENT | TRIGGER, PCI_IRQ.MSIX, 0, 1), { fds: [event] });
+    expect(await errno(peer, 1)).toBe(0);
+    peer.command(2, 10, regionWrite(REGISTER.RAISE, Uint8Array.of(0)));
+    expect(await errno(peer, 2)).toBe(0);
+    expect(writes).toBe(0);
+    plain.drainEventfd(event);
+    peer.command(3, 10, regionWrite(REGISTER.RAISE, Uint8Array.of(0)));
+    expect(await errno(peer, 3)).toBe(0);
+    expect([writes, plain.drainEventfd(event)]).toEqual([1, 1]);
+    plain.close(event);
+    peer.close();
+  });
 });
+
+function fullEventfd(io: NativeIo): number {
+  const event = io.eventfd();
+  writeSync(event, new Uint8Array(BigUint64Array.of(0xffff_ffff_ffff_fffen).buffer));
+  return event;
+}
+
+/** Where to serve over these system calls. */
+function onLinux(io: NativeIo): ReturnType<TestIo["open"]> {
+  const found = TEST_IOS.find(({ name }) => name === "on Linux");
+  if (found === undefined) throw new Error("unreachable");
+  return { ...found.open(), io };
+}
