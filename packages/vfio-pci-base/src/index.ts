@@ -1,3 +1,5 @@
+export { bindDevice, unbindDevice, type BindOptions, type BindOutcome } from "./bind/bind.ts";
+export { listDevices, type ListedDevice } from "./bind/list-devices.ts";
 export { default } from "./base.ts";
 export { createVfioPciBase, type VfioPciBase, type VfioPciBaseSettings } from "./base.ts";
 export type { HostEventListener } from "./device/host-events.ts";
@@ -6,3 +8,4 @@ export type { VfioPciDevice } from "./device/vfio-pci-device.ts";
 export { vfioPciOptions, type VfioPciOptions } from "./options.ts";
 export type { SystemRoots } from "./sysfs/sysfs.ts";
 export type { DependentDevice, HotResetInfo } from "./uapi/device-info.ts";
+export type { GroupMember } from "./sysfs/device-facts.ts";

@@ -138,13 +138,16 @@ export const migrationCases: readonly ConformanceCase[] = [
     run: (subject) =>
       withMigration(subject, async (migration, device) => {
         await migration.setState("resuming");
-        let failure: unknown;
         const rubbish = new Uint8Array(4096).fill(0xee);
-        for (let times = 0; failure === undefined && times < 1024; times += 1) {
+        let refused = false;
+        for (let times = 0; !refused && times < 1024; times += 1) {
           // oxlint-disable-next-line no-await-in-loop -- until it is refused
-          await migration.writeData(rubbish).catch((error: unknown) => (failure = error));
+          refused = await migration.writeData(rubbish).then(
+            () => false,
+            () => true,
+          );
         }
-        if (failure !== undefined) {
+        if (refused) {
           await refuses("ERR_VFMIG_MIGRATION_POISONED", () => migration.setState("running"));
           await refuses("ERR_VFMIG_MIGRATION_POISONED", () => migration.writeData(rubbish));
         }

@@ -7,9 +7,11 @@ import type { VfioPciOptions } from "../options.ts";
 export interface ConformanceSubject {
   readonly io: NativeIo;
   /** Opens it; the case closes it again. */
-  open(options?: Partial<Pick<VfioPciOptions, "mmap" | "iommuDirty">>): Promise<VfioPciDevice>;
+  readonly open: (
+    options?: Partial<Pick<VfioPciOptions, "mmap" | "iommuDirty">>,
+  ) => Promise<VfioPciDevice>;
   /** The privileged half alone; the case closes the descriptors again. */
-  acquire(): Promise<BaseGrant>;
+  readonly acquire: () => Promise<BaseGrant>;
 }
 
 /** One rule that holds on every kernel. It throws where it does not hold. */
@@ -19,8 +21,8 @@ export interface ConformanceCase {
   /** A sentence of behaviour. */
   readonly title: string;
   /** Why this device cannot be asked; undefined where it can. */
-  requires?(device: VfioPciDevice): string | undefined;
-  run(subject: ConformanceSubject): Promise<void>;
+  readonly requires?: (device: VfioPciDevice) => string | undefined;
+  readonly run: (subject: ConformanceSubject) => Promise<void>;
 }
 
 export interface CaseOutcome {

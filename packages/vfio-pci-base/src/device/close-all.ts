@@ -1,3 +1,4 @@
+import { VfmigError } from "@vfmig/core";
 import { baseFault } from "../kernel-calls.ts";
 
 type Step = readonly [what: string, run: () => unknown];
@@ -10,6 +11,8 @@ export async function closeAll(device: string, steps: readonly Step[]): Promise<
       // oxlint-disable-next-line no-await-in-loop -- the order is the point
       await run();
     } catch (error) {
+      // From a device that was taken away there is nothing left to take back.
+      if (VfmigError.is(error) && error.code === "ERR_VFMIG_VFIO_GONE") continue;
       failures.push({ what, error });
     }
   }

@@ -24,7 +24,12 @@ export function findMsixTable(
   // 256 bytes is what every function has; the emulated ones of some drivers have less.
   if (config === undefined || config.size < 0x40) return undefined;
   const bytes = new Uint8Array(Math.min(256, config.size));
-  if (io.pread(fd, bytes, 0, bytes.length, Number(config.offset)) < bytes.length) return undefined;
+  // The kernel may answer with less than was asked for.
+  for (let at = 0; at < bytes.length;) {
+    const count = io.pread(fd, bytes, at, bytes.length - at, Number(config.offset) + at);
+    if (count === 0) return undefined;
+    at += count;
+  }
   const view = new DataView(bytes.buffer);
   if ((view.getUint16(CONFIG.STATUS, true) & CONFIG.CAPABILITY_LIST) === 0) return undefined;
   let at = view.getUint8(CONFIG.POINTER) & 0xfc;

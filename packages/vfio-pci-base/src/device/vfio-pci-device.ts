@@ -221,17 +221,18 @@ export class KernelVfioDevice implements VfioPciDevice {
 
   #enqueueReset(run: () => Promise<void>): Promise<void> {
     this.#assertOpen();
-    const done = this.#reset.then(async () => {
-      // Silent first: a reset brings the command register back as it was before.
-      if (this.info.pci && this.info.regions[PCI_REGION.CONFIG]?.write === true) {
-        this.setBusMaster(false);
-      }
-      await run();
-      this.#log?.afterReset();
-      this.#migration?.afterReset();
-    });
+    const done = this.#resetAfter(this.#reset, run);
     this.#reset = done.catch(() => {});
     return done;
+  }
+
+  async #resetAfter(earlier: Promise<unknown>, run: () => Promise<void>): Promise<void> {
+    await earlier;
+    // Silent first: a reset brings the command register back as it was before.
+    this.#silence();
+    await run();
+    this.#log?.afterReset();
+    this.#migration?.afterReset();
   }
 
   #openIommuDirty(): IommuDirty | undefined {

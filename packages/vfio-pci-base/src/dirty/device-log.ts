@@ -61,7 +61,12 @@ export class DeviceLog implements DmaLoggingFacet, MappingObserver {
     if (ranges === undefined) return;
     this.#ranges = undefined;
     if (ranges.length === 0) return;
-    await this.#features.runLater(this.#features.request(FEATURE.DMA_LOGGING_STOP, "set", 0));
+    try {
+      await this.#features.runLater(this.#features.request(FEATURE.DMA_LOGGING_STOP, "set", 0));
+    } catch (error) {
+      // Of a log that was lost, in a reset for instance, a driver may know nothing any more.
+      if (!this.#broken) throw error;
+    }
   }
 
   async report(range: IovaRange, pageSize: number, bitmap: Uint8Array): Promise<void> {

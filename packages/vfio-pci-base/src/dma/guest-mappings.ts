@@ -87,7 +87,7 @@ export class GuestMappings {
   /** Unmaps everything, and goes on where some of it cannot be; throws the first failure. */
   async removeAll(): Promise<void> {
     let failure: unknown;
-    for (const { mapping } of [...this.map.entries]) {
+    for (const mapping of Array.from(this.map.entries, (entry) => entry.mapping)) {
       try {
         // oxlint-disable-next-line no-await-in-loop -- the kernel does one after the other anyway
         await this.remove({ iova: mapping.iova, size: mapping.size });

@@ -3,12 +3,12 @@ import {
   isSaving,
   migrationPath,
   MIGRATION_STATE,
-  VfmigError,
   type Logger,
   type MigrationCapabilities,
   type MigrationFacet,
   type MigrationState,
   type PrecopyInfo,
+  type VfmigError,
 } from "@vfmig/core";
 import type { Features } from "../device/features.ts";
 import { baseFault, refusedWith, type KernelCalls } from "../kernel-calls.ts";

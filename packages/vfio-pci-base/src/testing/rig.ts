@@ -4,7 +4,7 @@ import type { ConformanceSubject } from "../conformance/subject.ts";
 import type { HostEventListener } from "../device/host-events.ts";
 import type { VfioPciDevice } from "../device/vfio-pci-device.ts";
 import { vfioPciOptions, type VfioPciOptions } from "../options.ts";
-import { FakeMachine } from "./fake-kernel/machine.ts";
+import type { FakeMachine } from "./fake-kernel/machine.ts";
 
 /** Addresses as QEMU's igb gives its VFs. */
 export const VF = "0000:01:10.0";

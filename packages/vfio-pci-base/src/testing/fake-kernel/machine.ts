@@ -2,7 +2,6 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createFakeIo, type FakeIo } from "@vfmig/linux/fake";
-import type { SystemRoots } from "../../sysfs/sysfs.ts";
 import { configSpace, type ConfigSettings } from "./config-space.ts";
 import { FakeContainer } from "./container.ts";
 import { no } from "./errno.ts";
@@ -59,7 +58,7 @@ export class FakeMachine implements Disposable {
     this.#device("dev/iommu", () => new FakeIommufd(this.trace, limit, dirtyTracking));
   }
 
-  get roots(): Required<SystemRoots> {
+  get roots(): { readonly sysfs: string; readonly dev: string; readonly proc: string } {
     const at = (name: string): string => join(this.root, name);
     return { sysfs: at("sys"), dev: at("dev"), proc: at("proc") };
   }
