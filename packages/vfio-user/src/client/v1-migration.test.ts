@@ -123,6 +123,19 @@ describe.each(TEST_IOS)("migration protocol v1 over a socket $name", (testIo) =>
     expect(order).toEqual(["served", "changed", "state 0"]);
   });
 
+  it("keeps the data of an access that waits, whatever comes behind it", async () => {
+    await using all = await rig(testIo);
+    const gate = new Gate();
+    all.it.duties.set("running->running-p2p", () => gate.wait());
+    const changes = [setState(all, STOP), setState(all, STOP_COPY)];
+    for (let i = 0; i < 4; i += 1) {
+      await all.client.writeRegion(0, 0x200, new Uint8Array(64).fill(RESUMING));
+    }
+    gate.open();
+    await Promise.all(changes);
+    expect(await state(all)).toBe(STOP_COPY);
+  });
+
   it("refuses what the protocol refuses, and shows the state as it was", async () => {
     await using all = await rig(testIo);
     for (const value of [5, 6, 7, 8]) expect(await errnoOf(setState(all, value))).toBe(22);
