@@ -55,12 +55,7 @@ export {
   requiredArcs,
 } from "./migration/next-state.ts";
 export * from "./migration/states.ts";
-export {
-  deviceStateOf,
-  V1_DATA_OFFSET,
-  V1_REGISTER,
-  V1_STATE,
-} from "./migration/v1/registers.ts";
+export { V1_DATA_OFFSET, V1_REGISTER, V1_STATE } from "./migration/v1/registers.ts";
 export {
   type V1MigrationOptions,
   withV1MigrationRegion,
