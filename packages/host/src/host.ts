@@ -15,7 +15,9 @@ export interface HostOptions {
   readonly trace?: string | undefined;
   /** Taken in place of the same options in the configuration, for every device that has a driver. */
   readonly driverOptions?: Readonly<Record<string, unknown>> | undefined;
-  /** The same for the bases. */
+  /** Milliseconds that a device may take to open; default 30,000. A slow machine starts processes slowly. */
+  readonly openLimitMs?: number | undefined;
+  /** The same as `driverOptions` for the bases. */
   readonly baseOptions?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -78,6 +80,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
         logger,
         grant: acquired?.grant,
         onStarted: acquired?.onStarted,
+        ...(options.openLimitMs === undefined ? {} : { openLimitMs: options.openLimitMs }),
       });
     }),
   );
