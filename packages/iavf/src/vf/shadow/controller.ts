@@ -141,12 +141,19 @@ export class ShadowController {
     if (pair === undefined || pair.relayed || !isCurrent(parts, pair)) {
       return;
     }
-    await enter(parts, pair, {
-      log: this.log,
-      signal,
-      stranded: this.#stranded,
-      onLate: (halves) => this.#stoppedLate(pair, halves),
-    });
+    try {
+      await enter(parts, pair, {
+        log: this.log,
+        signal,
+        stranded: this.#stranded,
+        onLate: (halves) => this.#stoppedLate(pair, halves),
+      });
+    } catch (error) {
+      // A pair that a reset took away needs no relay; the guest's next one has it from the start.
+      if (isCurrent(parts, pair)) {
+        throw error;
+      }
+    }
   }
 
   /** Waits for the PF's answer to what the guest has configured; it says which pairs there are. */
