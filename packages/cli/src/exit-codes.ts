@@ -19,11 +19,25 @@ const CONFIGURATION: readonly string[] = [
   "ERR_VFMIG_HOST_MODULE",
 ];
 
+/** What the machine or its kernel does not give. */
+const ENVIRONMENT: readonly string[] = [
+  "ERR_VFMIG_VFIO_NOT_BOUND",
+  "ERR_VFMIG_VFIO_NO_IOMMU_GROUP",
+  "ERR_VFMIG_VFIO_GROUP_NOT_VIABLE",
+  "ERR_VFMIG_VFIO_BUSY",
+  "ERR_VFMIG_VFIO_PERMISSION",
+  "ERR_VFMIG_VFIO_PATH",
+  "ERR_VFMIG_VFIO_MEMLOCK",
+  "ERR_VFMIG_VFIO_BIND",
+];
+
 /** The exit code for an error: by its code's area, since that says whose move it is. */
 export function exitCodeFor(error: unknown): number {
   if (!VfmigError.is(error)) return EXIT.device;
   const { code } = error;
   if (code.startsWith("ERR_VFMIG_CLI_")) return EXIT.usage;
+  if (code === "ERR_VFMIG_VFIO_ADDRESS") return EXIT.usage;
+  if (ENVIRONMENT.includes(code)) return EXIT.environment;
   if (CONFIGURATION.some((area) => code.startsWith(area))) return EXIT.configuration;
   if (code.startsWith("ERR_VFMIG_STATE_")) return EXIT.failed;
   if (code === "ERR_VFMIG_NATIVE_UNAVAILABLE" || code === "ERR_VFMIG_SYSTEM_CALL") {

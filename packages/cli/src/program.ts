@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { VfmigError } from "@vfmig/core";
 import { configCommand } from "./commands/config.ts";
 import { demoCommand } from "./commands/demo.ts";
+import { devicesCommand } from "./commands/devices.ts";
 import { pluginCommand } from "./commands/plugin.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { stateCommand } from "./commands/state.ts";
@@ -37,7 +38,14 @@ export async function runCli(words: readonly string[]): Promise<number> {
     .addHelpText("after", HELP_AFTER)
     .exitOverride()
     .configureOutput({ writeErr: (text) => terminal.note(text.trimEnd()) });
-  for (const add of [demoCommand, serveCommand, configCommand, pluginCommand, stateCommand])
+  for (const add of [
+    demoCommand,
+    serveCommand,
+    configCommand,
+    pluginCommand,
+    stateCommand,
+    devicesCommand,
+  ])
     add(program, context);
   try {
     await program.parseAsync(words, { from: "user" });

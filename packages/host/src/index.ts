@@ -1,3 +1,11 @@
 export { openHost, traceFileOf, type Host, type HostOptions } from "./host.ts";
 export { runScenario, type ScenarioRun } from "./run-scenario.ts";
 export type { DeviceProcess } from "./device-process/device-process.ts";
+export {
+  bindPciDevice,
+  pciDevices,
+  unbindPciDevice,
+  type BindOutcome,
+  type ListedDevice,
+  type PciRoots,
+} from "./pci/devices.ts";
