@@ -27,7 +27,7 @@ function machineWith(
 
 afterEach(() => {
   for (const machine of machines.splice(0)) {
-    expect(machine.openFds).toBe(0);
+    machine.assertClosed();
     machine[Symbol.dispose]();
   }
 });

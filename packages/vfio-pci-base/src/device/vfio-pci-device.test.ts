@@ -24,7 +24,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  expect(machine.openFds).toBe(0);
+  machine.assertClosed();
   machine[Symbol.dispose]();
 });
 
@@ -176,7 +176,8 @@ describe("interrupts", () => {
     const none = { kind: "none" } as const;
     device.setIrqs({ ...intx, action: "trigger", data });
     device.setIrqs({
-      ...{ ...intx, action: "unmask" },
+      ...intx,
+      action: "unmask",
       data: { kind: "event", events: [{ fd: resample, signal() {} }] },
     });
     fn.interrupts.fire(0);

@@ -1,5 +1,5 @@
 import type { DmaLoggingFacet, IovaRange } from "@vfmig/core";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { refuses, sharedMemory } from "../conformance/checks.ts";
 import type { VfioPciDevice } from "../device/vfio-pci-device.ts";
@@ -57,7 +57,7 @@ async function logged(kind: "device" | "iommu"): Promise<Logged> {
     async [Symbol.asyncDispose]() {
       await device[Symbol.asyncDispose]();
       memory[Symbol.dispose]();
-      expect(machine.openFds).toBe(0);
+      machine.assertClosed();
       machine[Symbol.dispose]();
     },
   };

@@ -1,5 +1,5 @@
 import { MIGRATION_STATE, type MigrationFacet, type MigrationState } from "@vfmig/core";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { refuses } from "../conformance/checks.ts";
 import type { VfioPciDevice } from "../device/vfio-pci-device.ts";
@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  expect(machine.openFds).toBe(0);
+  machine.assertClosed();
   machine[Symbol.dispose]();
 });
 

@@ -82,6 +82,11 @@ export class FakeMachine implements Disposable {
     return this.io.openFds;
   }
 
+  /** Fails where a descriptor is still open. */
+  assertClosed(): void {
+    if (this.openFds > 0) throw new Error(`${this.openFds} descriptors were leaked`);
+  }
+
   [Symbol.dispose](): void {
     rmSync(this.root, { recursive: true, force: true });
   }
