@@ -15,6 +15,8 @@ export const E810_FAMILY: VfFamily = {
   halvesApart: true,
   rxTailMask: 0x1fff,
   arqBaseField: 0x3f,
+  vlansStrip: false,
+  grantedInstead: [[VF_CAP.VLAN_V2, VF_CAP.VLAN]],
   // VLAN 0, which the PF adds by itself, counts.
   untrusted: { macs: 17, vlans: 7 },
 };

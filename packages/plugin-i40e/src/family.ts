@@ -32,5 +32,7 @@ export const I40E_FAMILY: VfFamily = {
   // Hardware keeps multiples of 8 descriptors.
   rxTailMask: 0x1ff8,
   arqBaseField: 0,
+  vlansStrip: true,
+  grantedInstead: [[VF_CAP.RSS_PF, VF_CAP.RSS_REG]],
   untrusted: { macs: 17, vlans: 16 },
 };

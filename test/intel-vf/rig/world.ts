@@ -10,7 +10,7 @@ import {
   createManualClock,
   directEvent,
   FlowLedger,
-  type GuestDriver,
+  type VirtchnlGuestDriver,
   type GuestDriverOptions,
   type GuestFault,
   GuestRam,
@@ -58,7 +58,7 @@ export class World {
   readonly faults: GuestFault[] = [];
   readonly inward: FlowLedger = new FlowLedger(flowNumbers());
   readonly outward: FlowLedger = new FlowLedger(flowNumbers());
-  driver!: GuestDriver;
+  driver!: VirtchnlGuestDriver;
   ram!: GuestRam;
   /** The host on which the guest's device runs. */
   at = 0;

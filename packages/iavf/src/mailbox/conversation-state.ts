@@ -9,7 +9,7 @@ import type {
 import type { VfResources, VirtchnlVersion } from "../virtchnl/session.ts";
 import { STATISTICS_MAX_WORDS } from "../virtchnl/statistics.ts";
 import type { VlanCaps, VlanSupport, VlanTag, VlanV2Filter } from "../virtchnl/vlan-v2.ts";
-import type { Conversation } from "./conversation.ts";
+import type { Conversation, VlanWord } from "./conversation.ts";
 import type { RssFlow } from "./rss-flows.ts";
 import type { VlanOffload } from "./vlan-settings.ts";
 
@@ -121,6 +121,7 @@ export const conversationSchema: z.ZodType<ConversationState> = z.strictObject({
   macs: z.array(z.strictObject({ mac, kind: u8 })).max(4096),
   vlans: z.array(z.int().min(0).max(4095)).max(4096),
   promiscuous: u16.optional(),
+  vlanWord: z.enum(["emptied", "added", "promiscuous"]).optional(),
   rssKey: hexBytes.optional(),
   rssLut: hexBytes.optional(),
   rssFunction: u16.optional(),
@@ -145,6 +146,7 @@ export interface ConversationState {
   readonly macs: readonly { readonly mac: string; readonly kind: number }[];
   readonly vlans: readonly number[];
   readonly promiscuous?: number | undefined;
+  readonly vlanWord?: VlanWord | undefined;
   /** Hex digits, two for each byte. */
   readonly rssKey?: string | undefined;
   readonly rssLut?: string | undefined;
@@ -176,6 +178,7 @@ export function saveConversation(conversation: Conversation): ConversationState 
     macs: Array.from(conversation.macs, ([address_, kind]) => ({ mac: address_, kind })),
     vlans: [...conversation.vlans],
     promiscuous: conversation.promiscuous,
+    vlanWord: conversation.vlanWord,
     rssKey: conversation.rssKey && toHex(conversation.rssKey),
     rssLut: conversation.rssLut && toHex(conversation.rssLut),
     rssFunction: conversation.rssFunction,
@@ -215,6 +218,7 @@ export function loadConversation(conversation: Conversation, state: Conversation
     conversation.vlans.add(id);
   }
   conversation.promiscuous = state.promiscuous;
+  conversation.vlanWord = state.vlanWord;
   conversation.rssKey = state.rssKey === undefined ? undefined : fromHex(state.rssKey);
   conversation.rssLut = state.rssLut === undefined ? undefined : fromHex(state.rssLut);
   conversation.rssFunction = state.rssFunction;

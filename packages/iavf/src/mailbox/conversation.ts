@@ -32,11 +32,20 @@ const ASKING: ReadonlySet<number> = new Set([
   VIRTCHNL_OP.REQUEST_QUEUES,
 ]);
 
+/** The last VLAN (v1) was deleted, one was added, or a promiscuous mode was set. */
+export type VlanWord = "emptied" | "added" | "promiscuous";
+
+export interface ConversationOptions {
+  /** The PF switches stripping on with each ADD_VLAN. Default false. */
+  readonly vlansStrip?: boolean;
+}
+
 /**
  * What a guest and its PF have agreed on, as far as a target must know it. Fed with every request
  * that the PF granted, in order.
  */
 export class Conversation {
+  readonly #vlansStrip: boolean;
   /** Survives a VF reset, as it does in the PF. */
   version: VirtchnlVersion | undefined;
   /** Capability bits as the guest asked for them. */
@@ -57,6 +66,8 @@ export class Conversation {
   readonly macs: Map<string, number> = new Map();
   readonly vlans: Set<number> = new Set();
   promiscuous: number | undefined;
+  /** What had the last word on whether frames of other VLANs (v1) pass. */
+  vlanWord: VlanWord | undefined;
   rssKey: Uint8Array | undefined;
   rssLut: Uint8Array | undefined;
   rssFunction: number | undefined;
@@ -68,6 +79,10 @@ export class Conversation {
   readonly statistics: Statistics = new Statistics();
   /** Operations that succeeded and that nobody here can repeat on a target. */
   readonly uncarried: Set<number> = new Set();
+
+  constructor(options: ConversationOptions = {}) {
+    this.#vlansStrip = options.vlansStrip ?? false;
+  }
 
   /** A VF reset ends all that was agreed on, but for the version. */
   reset(): void {
@@ -83,6 +98,7 @@ export class Conversation {
     this.macs.clear();
     this.vlans.clear();
     this.promiscuous = undefined;
+    this.vlanWord = undefined;
     this.rssKey = undefined;
     this.rssLut = undefined;
     this.rssFunction = undefined;
@@ -197,14 +213,21 @@ export class Conversation {
         for (const id of parseVlanList(request).ids) {
           this.vlans.add(id);
         }
-        return true;
-      case VIRTCHNL_OP.DEL_VLAN:
-        for (const id of parseVlanList(request).ids) {
-          this.vlans.delete(id);
+        this.vlanWord = "added";
+        if (this.#vlansStrip) {
+          this.vlanStripping = true;
         }
         return true;
+      case VIRTCHNL_OP.DEL_VLAN: {
+        const deleted = parseVlanList(request).ids.filter((id) => this.vlans.delete(id));
+        if (deleted.length > 0 && this.vlans.size === 0) {
+          this.vlanWord = "emptied";
+        }
+        return true;
+      }
       case VIRTCHNL_OP.CONFIG_PROMISCUOUS_MODE:
         this.promiscuous = parsePromiscuous(request).flags;
+        this.vlanWord = "promiscuous";
         return true;
       case VIRTCHNL_OP.ENABLE_VLAN_STRIPPING:
       case VIRTCHNL_OP.DISABLE_VLAN_STRIPPING:

@@ -23,7 +23,7 @@ const OWN_ROOM = 8;
  * our own share the device's rings, in every migration state; their answers never reach the guest.
  */
 export class MailboxRelay {
-  readonly conversation: Conversation = new Conversation();
+  readonly conversation: Conversation;
   readonly vector: MailboxVector;
   readonly virtual: VirtualMailbox;
   readonly #options: MailboxOptions;
@@ -43,6 +43,7 @@ export class MailboxRelay {
   constructor(options: MailboxOptions) {
     this.#options = options;
     this.#registers = options.registers;
+    this.conversation = new Conversation(options);
     this.vector = new MailboxVector(options.registers, options.signalGuest);
     this.virtual = new VirtualMailbox(options.memory, options.dirty, options.arqBaseField);
     this.#private = new PrivateMailbox(options.registers, options.allocate);

@@ -31,6 +31,8 @@ export interface MailboxOptions {
   /** Raises the guest's vector 0; false where the guest has no event for it yet. */
   readonly signalGuest: () => boolean;
   readonly hooks: MailboxHooks;
+  /** As `ConversationOptions.vlansStrip`. */
+  readonly vlansStrip?: boolean;
   /** Low bits of the receive ring's base that are another field. Default none. */
   readonly arqBaseField?: number;
 }

@@ -26,6 +26,13 @@ export interface VfFamily {
   readonly rxTailMask: number;
   /** Low bits of the receive mailbox's base that are another field. */
   readonly arqBaseField: number;
+  /** The PF strips VLAN tags (v1) from each ADD_VLAN on. */
+  readonly vlansStrip: boolean;
+  /**
+   * Capability bits that the PF grants only where others, which it has too, are not asked for: what is
+   * granted, and what would be without it.
+   */
+  readonly grantedInstead: readonly (readonly [granted: number, instead: number])[];
   /** What a PF gives a VF that its host does not trust. */
   readonly untrusted: UntrustedLimits;
 }

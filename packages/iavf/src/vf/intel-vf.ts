@@ -92,6 +92,8 @@ export class IntelVf implements SubDriver {
     const mailbox = new MailboxRelay({
       ...shared,
       allocate,
+      arqBaseField: family.arqBaseField,
+      vlansStrip: family.vlansStrip,
       clock: context.clock,
       signalGuest: () => signal(vectorZero),
       hooks: createHooks(() => this.#parts),

@@ -1,13 +1,15 @@
 import type { Clock, VfioDevice } from "@vfmig/core";
+import type { VfResources } from "@vfmig/iavf";
 import type { GuestFault } from "./fault.ts";
 import { GuestClock } from "./guest-clock.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import type {
   GuestCounters,
-  GuestDriver,
   GuestDriverOptions,
   GuestQueueIndices,
+  GuestReply,
   GuestState,
+  VirtchnlGuestDriver,
 } from "./options.ts";
 import { PciSlot } from "./pci-slot.ts";
 import { NO_QUEUE_COUNTERS } from "./queue-set.ts";
@@ -26,11 +28,11 @@ import { useError, VfLife } from "./vf-life.ts";
  * });
  * await driver.start();
  */
-export function createGuestDriver(options: GuestDriverOptions): GuestDriver {
+export function createGuestDriver(options: GuestDriverOptions): VirtchnlGuestDriver {
   return new Driver(options);
 }
 
-class Driver implements GuestDriver {
+class Driver implements VirtchnlGuestDriver {
   readonly #ram: GuestRam;
   readonly #slot: PciSlot;
   readonly #clock: GuestClock;
@@ -93,6 +95,18 @@ class Driver implements GuestDriver {
 
   async resetFunction(): Promise<void> {
     await this.#life.resetFunction();
+  }
+
+  get linkSpeed(): number {
+    return this.#life.linkSpeed;
+  }
+
+  get resources(): VfResources | undefined {
+    return this.#life.resources;
+  }
+
+  async ask(operation: number, body: (vsiId: number) => Uint8Array): Promise<GuestReply> {
+    return await this.#life.ask(operation, body);
   }
 
   async remove(): Promise<void> {

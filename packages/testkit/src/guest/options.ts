@@ -1,4 +1,5 @@
 import type { Clock, IrqEvent, VfioDevice } from "@vfmig/core";
+import type { VfResources } from "@vfmig/iavf";
 import type { GuestFault } from "./fault.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import type { FrameHandler } from "./rx-ring.ts";
@@ -108,6 +109,22 @@ export interface GuestDriver {
   rebind(place: { readonly device?: VfioDevice; readonly memory?: Uint8Array }): void;
   /** See {@link GuestRam.takeWrittenPages}. */
   takeWrittenPages(): number[];
+}
+
+/** The PF's answer to a request of the guest; a refusal has no body. */
+export interface GuestReply {
+  readonly status: number;
+  readonly body: Uint8Array;
+}
+
+/** A guest whose driver speaks virtchnl. */
+export interface VirtchnlGuestDriver extends GuestDriver {
+  /** As the last event told it: Mbit/s where ADV_LINK_SPEED was granted, else a bit of `LEGACY_SPEED`. */
+  readonly linkSpeed: number;
+  /** What the PF granted when the device was brought up last. */
+  readonly resources: VfResources | undefined;
+  /** As {@link GuestDriver.request}, for what the PF may refuse. */
+  ask(operation: number, body: (vsiId: number) => Uint8Array): Promise<GuestReply>;
 }
 
 /** An event for a device in the same process: each signal is a call. */

@@ -14,6 +14,8 @@ export interface GuestRequest {
   /** Made when the request goes out. */
   readonly body: () => Uint8Array;
   readonly done: (reply: Uint8Array) => void;
+  /** Takes a refusal; where it is absent, a refusal is the guest's fault. */
+  readonly refused?: (status: number) => void;
 }
 
 /** The guest's requests: one at a time, each with exactly one answer. */
@@ -60,7 +62,8 @@ export class Requests {
         operation,
       });
     }
-    if (status !== 0) {
+    const { refused } = current.request;
+    if (status !== 0 && refused === undefined) {
       throw new GuestFault("refused", `the PF answered ${name} with status ${status}`, {
         operation,
         status,
@@ -68,7 +71,8 @@ export class Requests {
     }
     current.limit.cancel();
     this.#current = undefined;
-    current.request.done(body);
+    if (status === 0) current.request.done(body);
+    else refused?.(status);
     this.#schedule();
   }
 

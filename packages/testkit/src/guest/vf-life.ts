@@ -32,7 +32,7 @@ import type { GuestClock } from "./guest-clock.ts";
 import { Interrupts } from "./interrupts.ts";
 import { Mailbox, type MailboxMessage } from "./mailbox.ts";
 import { MailboxWork } from "./mailbox-work.ts";
-import type { GuestDriverOptions, GuestState } from "./options.ts";
+import type { GuestDriverOptions, GuestReply, GuestState } from "./options.ts";
 import type { PciSlot } from "./pci-slot.ts";
 import { QueueSet } from "./queue-set.ts";
 import { type GuestRequest, Requests } from "./requests.ts";
@@ -71,6 +71,8 @@ export interface LifeCounts {
 export class VfLife {
   readonly counts: LifeCounts = { mailboxMessages: 0, statistics: 0, linkChanges: 0, resets: 0 };
   readonly interrupts: Interrupts;
+  /** As the last event told it. */
+  linkSpeed = 0;
   readonly #options: GuestDriverOptions;
   readonly #slot: PciSlot;
   readonly #clock: GuestClock;
@@ -164,6 +166,22 @@ export class VfLife {
       this.#waiter = carrier;
     });
     await carrier.promise;
+  }
+
+  get resources(): VfResources | undefined {
+    return this.#plan?.resources;
+  }
+
+  async ask(operation: number, body: (vsiId: number) => Uint8Array): Promise<GuestReply> {
+    if (this.#state !== "running") throw useError(`a question of a driver that is ${this.#state}`);
+    const answer = Promise.withResolvers<GuestReply>();
+    this.#requests.submit({
+      operation,
+      body: () => body(this.#bringUp().resources.vsiId),
+      done: (reply) => answer.resolve({ status: 0, body: reply.slice() }),
+      refused: (status) => answer.resolve({ status, body: none() }),
+    });
+    return await answer.promise;
   }
 
   async remove(): Promise<void> {
@@ -367,11 +385,12 @@ export class VfLife {
       this.#requests.answer(message);
       return;
     }
-    const { event, linkUp } = parseEvent(message.body);
+    const { event, linkUp, speed } = parseEvent(message.body);
     if (event === VF_EVENT.RESET_IMPENDING) {
       this.#clock.soon(() => this.guard(() => this.#beginReset()));
     } else if (event === VF_EVENT.LINK_CHANGE && this.#queues?.enabled === true) {
       // Before its queues run iavf ignores the link's state.
+      this.linkSpeed = speed;
       this.#setLink(linkUp);
     }
   }

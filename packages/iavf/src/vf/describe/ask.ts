@@ -37,7 +37,9 @@ export async function askOffers(parts: Parts): Promise<Offers> {
     session.touched = true;
     const resources = await askResources(parts);
     const { uncarried, askPolicy: wanted } = context.options;
-    const offers = { ...offersOf(resources, uncarried), ...(await askOffloads(parts, resources)) };
+    const offloads = await askOffloads(parts, resources);
+    const caps = resources.caps | grantedInstead(parts, resources, offloads);
+    const offers = { ...offersOf({ ...resources, caps }, uncarried), ...offloads };
     const policy = wanted ? { policy: await askPolicy(parts, resources) } : {};
     const pairs = wanted ? { pairsOnRequest: await askPairs(parts, resources, signal) } : {};
     await freshVf(parts, signal);
@@ -57,6 +59,19 @@ async function askResources(parts: Parts): Promise<VfResources> {
     mailbox.demand(VIRTCHNL_OP.GET_VF_RESOURCES, buildResourcesRequest(caps), options),
   ]);
   return parseResources(reply);
+}
+
+/** What the PF would grant to a guest that does not ask for something better. */
+function grantedInstead(
+  { family }: Parts,
+  { caps }: VfResources,
+  { vlan }: Pick<Offers, "vlan">,
+): number {
+  const instead = family.grantedInstead
+    .filter(([granted]) => (caps & granted) !== 0)
+    .reduce((bits, [, bit]) => bits | bit, 0);
+  // A port that filters outer tags has nothing for a guest that knows one tag only.
+  return (vlan?.filtering.outer ?? 0) === 0 ? instead : instead & ~VF_CAP.VLAN;
 }
 
 /** VLAN V2 and Rx formats, where they were granted. */

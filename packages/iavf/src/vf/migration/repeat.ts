@@ -31,9 +31,8 @@ export function repeatedRequests(
   const { vsiId } = granted;
   return [
     ...macs(conversation, granted),
-    ...vlans(conversation, vsiId),
+    ...vlansAndPromiscuous(conversation, vsiId),
     ...vlansV2(conversation, vsiId),
-    ...promiscuous(conversation, vsiId),
     ...vectors(conversation, vsiId),
     ...rss(conversation, granted),
   ];
@@ -56,20 +55,39 @@ function macs(conversation: Conversation, { vsiId, mac }: VfResources): Repeated
   return requests;
 }
 
-function vlans(conversation: Conversation, vsiId: number): RepeatedRequest[] {
-  const { vlanStripping } = conversation;
-  const requests = chunks([...conversation.vlans]).map((ids) => ({
-    opcode: VIRTCHNL_OP.ADD_VLAN,
+/** A VLAN that is added to be deleted. */
+const ANY_VLAN = 1;
+
+/**
+ * Some PFs let frames of other VLANs (v1) pass or not by whichever was set last, VLANs or a promiscuous
+ * mode, so that one goes last here too.
+ */
+function vlansAndPromiscuous(conversation: Conversation, vsiId: number): RepeatedRequest[] {
+  const mode = promiscuous(conversation, vsiId);
+  const list = (opcode: number, ids: readonly number[]): RepeatedRequest => ({
+    opcode,
     body: buildVlanList({ vsiId, ids }),
-  }));
+  });
+  const added = chunks([...conversation.vlans]).map((ids) => list(VIRTCHNL_OP.ADD_VLAN, ids));
+  const emptied = [VIRTCHNL_OP.ADD_VLAN, VIRTCHNL_OP.DEL_VLAN].map((it) => list(it, [ANY_VLAN]));
+  const filters =
+    conversation.vlanWord === "emptied"
+      ? [...mode, ...emptied]
+      : conversation.vlanWord === "added"
+        ? [...mode, ...added]
+        : [...added, ...mode];
+  return [...filters, ...stripping(conversation)];
+}
+
+function stripping({ vlanStripping }: Conversation): RepeatedRequest[] {
   if (vlanStripping === undefined) {
-    return requests;
+    return [];
   }
   const opcode = vlanStripping
     ? VIRTCHNL_OP.ENABLE_VLAN_STRIPPING
     : VIRTCHNL_OP.DISABLE_VLAN_STRIPPING;
   // After the filters, the first of which makes some PFs strip.
-  return [...requests, { opcode, body: NO_BODY }];
+  return [{ opcode, body: NO_BODY }];
 }
 
 const OFFLOAD_OPCODES: Readonly<

@@ -2,6 +2,7 @@ import { VIRTCHNL_OP } from "../../virtchnl/opcodes.ts";
 import { buildQueueSelect } from "../../virtchnl/queues.ts";
 import type { Parts } from "../parts.ts";
 import { enableEmpty } from "./enable.ts";
+import { readCounters } from "./read-counters.ts";
 import { waitUntil } from "./wait.ts";
 
 /**
@@ -19,7 +20,8 @@ export async function stop(parts: Parts, signal: AbortSignal): Promise<void> {
   try {
     mailbox.checkReset();
     await drain(parts, signal);
-    await disable(parts, signal);
+    // Asked in one go: the PF takes them in this order.
+    await Promise.all([disable(parts, signal), readCounters(parts, signal)]);
   } catch (error) {
     session.phase = "running";
     queues.resumeTx(mailbox.conversation.txEnabled);

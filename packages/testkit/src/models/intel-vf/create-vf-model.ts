@@ -17,6 +17,7 @@ import type { VfModelOptions } from "./options.ts";
 import type { VfProfile } from "./profile.ts";
 import { IOVA_WINDOW, VfDevice, deviceInfo } from "./vf-device.ts";
 import { VfFunction } from "./vf-function.ts";
+import { settingsOf, type VfSettings } from "./vf-settings.ts";
 
 /** What a model is made with beside its kind's options. */
 export interface VfModelContext {
@@ -54,6 +55,8 @@ export interface VfTruth {
   readonly partialDropped: number;
   /** Accesses outside mapped memory. */
   readonly dmaFaults: number;
+  /** What the PF has set up for the VF. */
+  settings(): VfSettings;
   /** Of the pairs that have a context. */
   queueContexts(): readonly VfQueueContext[];
 }
@@ -123,6 +126,7 @@ function checkOptions<Options, Input>(
 
 function createTruth(unit: VfFunction): VfTruth {
   return {
+    settings: () => settingsOf(unit),
     writtenPages: () => unit.pages.pages(),
     clearWrittenPages: () => unit.pages.clear(),
     get verdicts() {

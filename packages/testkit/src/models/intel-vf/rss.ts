@@ -18,6 +18,16 @@ interface RssParts {
   readonly fields: number;
 }
 
+/** For comparing two of them. */
+export interface RssSettings {
+  readonly key: readonly number[];
+  readonly lut: readonly number[];
+  /** Hex digits. */
+  readonly hashTypes: string;
+  readonly fields: readonly number[];
+  readonly symmetric: boolean;
+}
+
 /** Receive side scaling: hash types, key, table, and which header fields count. */
 export class Rss {
   readonly #registers: Registers;
@@ -66,6 +76,18 @@ export class Rss {
     const types = this.#types[word]!;
     this.#types[word] = fields === 0 ? types & ~bit : types | bit;
     this.#fields[hashType] = fields === 0 ? this.#defaultFields : fields;
+  }
+
+  /** Key, table, hash types and what is hashed of each, as plain data. */
+  get settings(): RssSettings {
+    const high = BigInt(this.#types[1]!);
+    return {
+      key: [...this.#key],
+      lut: [...this.#lut],
+      hashTypes: ((high << 32n) | BigInt(this.#types[0]!)).toString(16),
+      fields: [...this.#fields],
+      symmetric: this.symmetric,
+    };
   }
 
   /** All types hash all fields again. */
