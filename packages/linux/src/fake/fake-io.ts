@@ -177,7 +177,7 @@ export function createFakeIo(options: FakeIoOptions = {}): FakeIo {
           resolve(call());
         } catch (error) {
           // Only errors are thrown by calls.
-          reject(error as Error);
+          reject(error);
         }
       });
     });

@@ -1,6 +1,8 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeMachine, type DeviceSettings } from "../testing/fake-kernel/machine.ts";
 import { openOn, subjectOn, UUID, VF, type RigOptions } from "../testing/rig.ts";
+import { uapiGaps, uapiTable } from "../testing/uapi-table.ts";
 import { CONFORMANCE } from "./index.ts";
 
 interface Bed {
@@ -48,6 +50,9 @@ const beds: readonly Bed[] = [
   },
 ];
 
+/** Requests that the cases made, by the way in which the device was opened. */
+const reached = { group: new Set<string>(), iommufd: new Set<string>() };
+
 describe.each(beds)("$name", ({ machine: settings, device, options }) => {
   let machine: FakeMachine;
 
@@ -56,7 +61,11 @@ describe.each(beds)("$name", ({ machine: settings, device, options }) => {
     machine.add(device);
   });
 
-  afterEach(() => machine[Symbol.dispose]());
+  afterEach(() => {
+    const path = machine.trace.has("IOMMU_IOAS_ALLOC") ? "iommufd" : "group";
+    for (const call of machine.trace.calls) reached[path].add(call);
+    machine[Symbol.dispose]();
+  });
 
   test.each(CONFORMANCE)("$id: $title", async (each) => {
     const subject = subjectOn(machine, options);
@@ -65,6 +74,27 @@ describe.each(beds)("$name", ({ machine: settings, device, options }) => {
       if (each.requires(opened) !== undefined) return;
     }
     await each.run(subject);
-    expect(machine.openFds).toBe(0);
+    machine.assertClosed();
   });
 });
+
+const README = new URL("../../README.md", import.meta.url);
+const BEGIN = "<!-- uapi: written by the tests (VFMIG_UPDATE=1) -->\n";
+const END = "\n<!-- /uapi -->";
+
+test("The README's table says of each request where it is tried, and each one is", () => {
+  expect(uapiGaps(reached)).toEqual([]);
+  const text = readFileSync(README, "utf8");
+  const [start, end] = [text.indexOf(BEGIN) + BEGIN.length, text.indexOf(END)];
+  const table = uapiTable(reached);
+  if (process.env["VFMIG_UPDATE"] !== undefined) {
+    writeFileSync(README, text.slice(0, start) + table + text.slice(end));
+    return;
+  }
+  expect(plain(text.slice(start, end))).toBe(plain(table));
+});
+
+/** A formatter may align the columns. */
+function plain(table: string): string {
+  return table.replaceAll(/ +\|/g, " |").replaceAll(/-+/g, "-");
+}

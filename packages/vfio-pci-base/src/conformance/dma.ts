@@ -55,7 +55,7 @@ export const dmaCases: readonly ConformanceCase[] = [
     id: "dma.large",
     title: "A large mapping is made in another thread, and can be unmapped at once",
     run: (subject) =>
-      withMemory(subject, 64 * 1024 * 1024, async (device, memory) => {
+      withMemory(subject, 32 * 1024 * 1024, async (device, memory) => {
         const size = memory.bytes.length;
         const mapped = device.mapDma({ ...range(0n, size), read: true, write: true, memory });
         ok(mapped instanceof Promise);
