@@ -39,7 +39,9 @@ export function exitCodeFor(error: unknown): number {
   if (code === "ERR_VFMIG_VFIO_ADDRESS") return EXIT.usage;
   if (ENVIRONMENT.includes(code)) return EXIT.environment;
   if (CONFIGURATION.some((area) => code.startsWith(area))) return EXIT.configuration;
-  if (code.startsWith("ERR_VFMIG_STATE_")) return EXIT.failed;
+  if (code.startsWith("ERR_VFMIG_STATE_") || code.startsWith("ERR_VFMIG_RECORDING_")) {
+    return EXIT.failed;
+  }
   if (code === "ERR_VFMIG_NATIVE_UNAVAILABLE" || code === "ERR_VFMIG_SYSTEM_CALL") {
     return EXIT.environment;
   }

@@ -5,6 +5,7 @@ import { configCommand } from "./commands/config.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { devicesCommand } from "./commands/devices.ts";
 import { pluginCommand } from "./commands/plugin.ts";
+import { recordingCommands } from "./commands/recording.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { stateCommand } from "./commands/state.ts";
 import { EXIT, exitCodeFor } from "./exit-codes.ts";
@@ -44,6 +45,7 @@ export async function runCli(words: readonly string[]): Promise<number> {
     configCommand,
     pluginCommand,
     stateCommand,
+    recordingCommands,
     devicesCommand,
   ])
     add(program, context);

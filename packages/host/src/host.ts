@@ -1,8 +1,15 @@
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
-import { loadConfig, type Clock, type LoadedConfig, type Logger } from "@vfmig/core";
+import {
+  loadConfig,
+  type Clock,
+  type DriverMode,
+  type LoadedConfig,
+  type Logger,
+} from "@vfmig/core";
 import { acquireFor } from "./acquiring/acquire.ts";
 import { DeviceProcess } from "./device-process/device-process.ts";
+import { deviceMain } from "./device-process/main-url.ts";
 import { withOptions } from "./opening/with-options.ts";
 import { makeRuntimeFolder } from "./runtime-folder.ts";
 
@@ -13,6 +20,10 @@ export interface HostOptions {
   readonly clock: Clock;
   /** Write the vfio-user messages of each device into `<trace>.<device>`, which is made anew. */
   readonly trace?: string | undefined;
+  /** How drivers run, whatever the configuration says. */
+  readonly mode?: DriverMode | undefined;
+  /** Record what passes between each device and its user into `<record>.<device>`, which is made anew. */
+  readonly record?: string | undefined;
   /** Taken in place of the same options in the configuration, for every device that has a driver. */
   readonly driverOptions?: Readonly<Record<string, unknown>> | undefined;
   /** Milliseconds that a device may take to open; default 30,000. A slow machine starts processes slowly. */
@@ -49,12 +60,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
   const { logger, clock } = options;
   const loaded = await loadConfig(options.config);
   const runtimeFolder = await makeRuntimeFolder(logger);
-  // Node cannot run the sources' decorators, so tests of the sources start the built process.
-  const fromSource = import.meta.url.endsWith(".ts");
-  const main = new URL(
-    fromSource ? "../dist/device-process/main.js" : "./device-process/main.js",
-    import.meta.url,
-  );
+  const main = deviceMain();
   const started = await Promise.allSettled(
     loaded.config.devices.map(async (entry, index) => {
       const { name } = entry;
@@ -72,6 +78,10 @@ export async function openHost(options: HostOptions): Promise<Host> {
           device: name,
           runtimeFolder,
           ...(options.trace === undefined ? {} : { traceFile: traceFileOf(options.trace, name) }),
+          ...(options.mode === undefined ? {} : { mode: options.mode }),
+          ...(options.record === undefined
+            ? {}
+            : { recordFile: traceFileOf(options.record, name) }),
           ...(options.driverOptions === undefined ? {} : { driverOptions: options.driverOptions }),
           ...(options.baseOptions === undefined ? {} : { baseOptions: options.baseOptions }),
         },
@@ -88,7 +98,8 @@ export async function openHost(options: HostOptions): Promise<Host> {
     result.status === "fulfilled" ? [result.value] : [],
   );
   const close = async (): Promise<void> => {
-    await Promise.allSettled(devices.map((device) => device[Symbol.asyncDispose]()));
+    // One after the other: a device may stand on one that comes later in the configuration.
+    for (const device of devices) await device[Symbol.asyncDispose]().catch(() => {});
     await rm(runtimeFolder, { recursive: true, force: true });
   };
   const failed = started.find((result) => result.status === "rejected");
@@ -99,7 +110,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
   return { loaded, devices, runtimeFolder, logger, [Symbol.asyncDispose]: close };
 }
 
-/** Where the trace of one device goes. */
+/** Where the trace or the recording of one device goes. */
 export function traceFileOf(trace: string, device: string): string {
   return resolve(`${trace}.${device}`);
 }

@@ -21,6 +21,7 @@ interface DemoOptions {
   readonly shadow?: string;
   readonly saveState?: string;
   readonly trace?: string;
+  readonly record?: string;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -68,6 +69,7 @@ export function demoCommand(program: Command, context: CommandContext): void {
       new Option("--shadow <mode>", "when queues are relayed").choices(["always", "while-saving"]),
     )
     .option("--save-state <path>", "keep the device state of the last move in this file")
+    .option("--record <file>", "record what the guest sees of each device into <file>.<device>")
     .option("--trace <file>", "write each device's vfio-user messages to <file>.<device>")
     .option("--json", "print one JSON object on stdout")
     .option("-v, --verbose", "show what the layers log")
@@ -87,6 +89,7 @@ async function demo(options: DemoOptions, { terminal, exit }: CommandContext): P
       logger,
       clock: systemClock,
       trace: options.trace,
+      record: options.record,
       driverOptions: given({ shadow: options.shadow }),
     });
     const report = await runScenario(host, {

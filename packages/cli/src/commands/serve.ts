@@ -1,6 +1,6 @@
-import type { Command } from "commander";
-import { openHost, traceFileOf } from "@vfmig/host";
-import { systemClock, type ServedDevice } from "@vfmig/core";
+import { Option, type Command } from "commander";
+import { openHost, traceFileOf, type DeviceProcess } from "@vfmig/host";
+import { DRIVER_MODES, systemClock, type DriverMode } from "@vfmig/core";
 import { qemuArguments, shellLine } from "../output/qemu-arguments.ts";
 import { terminalLogger } from "../output/terminal.ts";
 import type { CommandContext } from "../program.ts";
@@ -8,7 +8,9 @@ import type { CommandContext } from "../program.ts";
 interface ServeOptions {
   readonly config: string;
   readonly memory: string;
+  readonly mode?: DriverMode;
   readonly trace?: string;
+  readonly record?: string;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -18,6 +20,8 @@ Examples:
   vfmig serve --config examples/serve
   vfmig serve --memory 4G                 QEMU arguments for a guest with 4 GiB
   vfmig serve --trace /tmp/vf             every message, readable, in /tmp/vf.<device>
+  vfmig serve --mode base                 without any driver; --mode transparent: with core's pass-through
+  vfmig serve --record /tmp/run           for vfmig attribute, in /tmp/run.<device>
   vfmig serve --json                      one JSON object on one line, once every device is served
 
 Stop it with Ctrl-C or SIGTERM: clients are disconnected, devices closed, sockets removed.`;
@@ -29,6 +33,12 @@ export function serveCommand(program: Command, context: CommandContext): void {
     .description("Serve the devices of a configuration over vfio-user, each in its own process.")
     .option("-c, --config <path>", "configuration file, or the folder that holds it", ".")
     .option("--memory <size>", "guest memory in the QEMU arguments that are printed", "1G")
+    .addOption(
+      new Option("--mode <mode>", "how drivers run, whatever the configuration says").choices(
+        DRIVER_MODES,
+      ),
+    )
+    .option("--record <file>", "record what guests see of each device into <file>.<device>")
     .option("--trace <file>", "write each device's vfio-user messages to <file>.<device>")
     .option("--json", "print one JSON object on stdout")
     .option("-v, --verbose", "show what the layers log")
@@ -48,6 +58,8 @@ async function serve(options: ServeOptions, { terminal }: CommandContext): Promi
       logger,
       clock: systemClock,
       trace: options.trace,
+      mode: options.mode,
+      record: options.record,
     });
     terminal.result(
       options.json
@@ -63,24 +75,28 @@ async function serve(options: ServeOptions, { terminal }: CommandContext): Promi
   }
 }
 
-function asJson(device: ServedDevice, { memory, trace }: ServeOptions): object {
+function asJson(device: DeviceProcess, { memory, trace, record }: ServeOptions): object {
   const { base, driver } = device.identity;
   return {
     name: device.name,
     socketPath: device.socketPath,
     base,
     driver: driver ?? null,
+    mode: device.mode,
     trace: trace === undefined ? null : traceFileOf(trace, device.name),
+    record: record === undefined ? null : traceFileOf(record, device.name),
     qemu: qemuArguments(device, memory),
   };
 }
 
-function asText(device: ServedDevice, { memory, trace }: ServeOptions): string {
+function asText(device: DeviceProcess, { memory, trace, record }: ServeOptions): string {
   const { base, driver } = device.identity;
   const what =
     driver === undefined
-      ? `${base.name} ${base.version}, alone: no driver is named, so it cannot be moved`
-      : `${driver.name} ${driver.version} on ${base.name} ${base.version}`;
+      ? `${base.name} ${base.version}, alone: no driver runs, so it cannot be moved`
+      : driver.standsFor === undefined
+        ? `${driver.name} ${driver.version} on ${base.name} ${base.version}`
+        : `core's pass-through in place of ${driver.standsFor.name} ${driver.standsFor.version}, on ${base.name} ${base.version}: it cannot be moved`;
   const lines = [
     device.name,
     `  driven by   ${what}`,
@@ -91,6 +107,7 @@ function asText(device: ServedDevice, { memory, trace }: ServeOptions): string {
           `  privileges  ${driver.privileges.length > 0 ? driver.privileges.join("; ") : "none"}`,
         ]),
     `  socket      ${device.socketPath}`,
+    ...(record === undefined ? [] : [`  record      ${traceFileOf(record, device.name)}`]),
     ...(trace === undefined ? [] : [`  trace       ${traceFileOf(trace, device.name)}`]),
     `  for QEMU    ${shellLine(qemuArguments(device, memory))}`,
   ];

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DIRTY_SOURCES } from "../dirty/sources.ts";
+import { DRIVER_MODES } from "../record/driver-mode.ts";
 import { INTEGRITY, PACKAGE_SPECIFIER, specifierHint } from "./specifier.ts";
 import type { VfmigConfig } from "./types.ts";
 
@@ -25,6 +26,12 @@ const reference = z.strictObject({ package: specifier, options });
 const driver = z.strictObject({
   package: specifier,
   options,
+  mode: z
+    .enum(DRIVER_MODES)
+    .optional()
+    .describe(
+      "How it runs: active (default), transparent (core's pass-through in its place) or base (not at all).",
+    ),
   integrity: z
     .string()
     .regex(INTEGRITY, { error: "not an integrity; expected sha512- and the base64 of 64 bytes" })

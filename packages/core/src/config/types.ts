@@ -1,3 +1,4 @@
+import type { DriverMode } from "../record/driver-mode.ts";
 import type { DirtySource } from "../dirty/sources.ts";
 
 /** A package of the configuration: its name with an optional export subpath, and what it is told. */
@@ -13,6 +14,11 @@ export interface PackageReference {
 
 /** The vendor module of a device. */
 export interface DriverReference extends PackageReference {
+  /**
+   * How it runs; default `active`. `transparent`: core's pass-through in its place; `base`: not at all, nor
+   * is it imported. Both are for finding out whose a fault is: such a device cannot be moved.
+   */
+  readonly mode?: DriverMode | undefined;
   /** `sha512-...` as {@link packageIntegrity} gives it; checked before anything of the package runs. */
   readonly integrity?: string | undefined;
 }

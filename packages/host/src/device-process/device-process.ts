@@ -5,6 +5,7 @@ import {
   type Clock,
   type DeviceDescription,
   type DeviceIdentity,
+  type DriverMode,
   type Incompatibility,
   type Logger,
   type ServedDevice,
@@ -48,7 +49,7 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
   readonly #pending = new Map<number, Pending>();
   readonly #exited: Promise<void>;
   #nextId = 1;
-  #ready: { identity: DeviceIdentity; socketPath: string } | undefined;
+  #ready: { identity: DeviceIdentity; socketPath: string; mode: DriverMode } | undefined;
   #opened: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #end: string | undefined;
   #stopping = false;
@@ -102,6 +103,11 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
     return this.#served().identity;
   }
 
+  /** How the driver really runs; `base` also where none is named. */
+  get mode(): DriverMode {
+    return this.#served().mode;
+  }
+
   get socketPath(): string {
     return this.#served().socketPath;
   }
@@ -136,7 +142,7 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
     }
   }
 
-  #served(): { identity: DeviceIdentity; socketPath: string } {
+  #served(): { identity: DeviceIdentity; socketPath: string; mode: DriverMode } {
     if (this.#ready === undefined) throw this.#fault("has not opened its device");
     return this.#ready;
   }

@@ -8,7 +8,7 @@ import {
   type Logger,
   type VfioDevice,
 } from "@vfmig/core";
-import { createLinuxIo } from "@vfmig/linux";
+import { createLinuxIo, type NativeIo } from "@vfmig/linux";
 import { container } from "tsyringe";
 import { createVfioUserServer } from "@vfmig/vfio-user";
 import { join } from "node:path";
@@ -16,6 +16,7 @@ import { DeviceOpener, type OpenedDevice } from "../opening/device-opener.ts";
 import { TOKENS } from "../opening/tokens.ts";
 import { withOptions } from "../opening/with-options.ts";
 import type { DeviceMessage, DeviceStart, HostMessage, LogLevel } from "./protocol.ts";
+import { recordIntoFile, replayIntoFile } from "./recording-file.ts";
 import { openTraceFile } from "./trace-file.ts";
 import { toWireError } from "./wire-error.ts";
 
@@ -36,7 +37,17 @@ async function main(start: DeviceStart): Promise<void> {
   const { runtimeFolder, grant } = start;
   const opened = await scope
     .resolve(DeviceOpener)
-    .open(withOptions(entry, start), `devices[${index}]`, { folder, runtimeFolder, grant });
+    .open(withOptions(entry, start), `devices[${index}]`, {
+      folder,
+      runtimeFolder,
+      grant,
+      interposed: start.interposed,
+    });
+  if (start.replay !== undefined) return await replayHere(opened, start.replay, io, logger);
+  const recorder =
+    start.recordFile === undefined
+      ? undefined
+      : recordIntoFile(opened, start.recordFile, io, systemClock, logger);
   const path =
     entry.socket === undefined
       ? join(runtimeFolder, `${entry.name}.sock`)
@@ -45,7 +56,7 @@ async function main(start: DeviceStart): Promise<void> {
     start.traceFile === undefined ? undefined : openTraceFile(start.traceFile, systemClock, logger);
   const server = createVfioUserServer({
     io,
-    device: opened.device,
+    device: recorder ?? opened.device,
     path,
     logger,
     ...(trace === undefined ? {} : { trace: trace.write }),
@@ -54,12 +65,28 @@ async function main(start: DeviceStart): Promise<void> {
   const stop = async (): Promise<void> => {
     await server[Symbol.asyncDispose]();
     trace?.[Symbol.dispose]();
-    await opened.device[Symbol.asyncDispose]();
+    await (recorder ?? opened.device)[Symbol.asyncDispose]();
   };
   process.on("message", (message) => void answer(message as HostMessage, opened, stop));
   // A host that dies takes its devices with it: nobody is left to ask for them.
   process.once("disconnect", () => process.exit(0));
-  say({ say: "ready", identity: opened.device.info.identity, socketPath: path });
+  const { identity } = opened.device.info;
+  say({ say: "ready", identity, socketPath: path, mode: opened.mode });
+}
+
+/** Replays instead of serving; the device is closed before the host hears that it is done. */
+async function replayHere(
+  opened: OpenedDevice,
+  replay: NonNullable<DeviceStart["replay"]>,
+  io: NativeIo,
+  logger: Logger,
+): Promise<void> {
+  const { identity } = opened.device.info;
+  await replayIntoFile(opened, replay, io, systemClock, logger);
+  const done = { device: opened.device, composed: undefined, mode: opened.mode };
+  process.on("message", (message) => void answer(message as HostMessage, done, async () => {}));
+  process.once("disconnect", () => process.exit(0));
+  say({ say: "ready", identity, socketPath: "", mode: opened.mode });
 }
 
 async function answer(

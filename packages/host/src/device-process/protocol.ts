@@ -1,4 +1,11 @@
-import type { BaseGrant, DeviceDescription, DeviceIdentity, Incompatibility } from "@vfmig/core";
+import type {
+  BaseGrant,
+  DeviceDescription,
+  DeviceIdentity,
+  DriverMode,
+  Incompatibility,
+  Interposition,
+} from "@vfmig/core";
 
 /** What the host asks of a device's process; answered in the order of arrival. */
 export type HostRequest =
@@ -30,7 +37,12 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** What a device's process says to the host. */
 export type DeviceMessage =
-  | { readonly say: "ready"; readonly identity: DeviceIdentity; readonly socketPath: string }
+  | {
+      readonly say: "ready";
+      readonly identity: DeviceIdentity;
+      readonly socketPath: string;
+      readonly mode: DriverMode;
+    }
   | { readonly say: "failed"; readonly error: WireError }
   | { readonly say: "answer"; readonly id: number; readonly value: unknown }
   | { readonly say: "refusal"; readonly id: number; readonly error: WireError }
@@ -46,6 +58,14 @@ export interface DeviceStart {
   readonly configFile: string;
   readonly device: string;
   readonly runtimeFolder: string;
+  /** How the driver runs, whatever the configuration says. */
+  readonly mode?: DriverMode;
+  /** File for a recording of what passes between this device and its user. */
+  readonly recordFile?: string;
+  /** The device is not served: a recording is replayed against it, and recorded into `output`. */
+  readonly replay?: { readonly file: string; readonly output: string };
+  /** What a transparent driver passes through. */
+  readonly interposed?: Interposition;
   /** File for the message trace of this device. */
   readonly traceFile?: string;
   /** Options of the driver that are taken in place of the configuration's. */

@@ -4,11 +4,14 @@ import {
   importPackage,
   parseOptions,
   resolvePackage,
+  transparentSubDriver,
   type BaseGrant,
   type Clock,
   type ComposedDevice,
   type DeviceConfig,
+  type DriverMode,
   type DriverReference,
+  type Interposition,
   type Logger,
   type PluginRegistry,
   type RegisteredPlugin,
@@ -25,12 +28,16 @@ import { TOKENS } from "./tokens.ts";
 export interface OpenedDevice {
   readonly device: VfioDevice;
   readonly composed: ComposedDevice | undefined;
+  /** How it runs; `base` also where no driver is named. */
+  readonly mode: DriverMode;
 }
 
 interface Folders {
   /** Of the configuration. */
   readonly folder: string;
   readonly runtimeFolder: string;
+  /** What a transparent driver passes through; default: everything. */
+  readonly interposed?: Interposition | undefined;
   /** What the host opened for the base. */
   readonly grant?: BaseGrant | undefined;
 }
@@ -57,27 +64,33 @@ export class DeviceOpener {
    * @throws VfmigError of configuration, integrity, manifest, match, or of the base and the driver themselves
    */
   async open(entry: DeviceConfig, where: string, folders: Folders): Promise<OpenedDevice> {
+    const mode = entry.driver?.mode ?? "active";
     const registry = createPluginRegistry();
     // The driver's bytes and manifest are judged before the base touches any hardware.
     const plugin =
-      entry.driver === undefined
+      entry.driver === undefined || mode === "base"
         ? undefined
         : await register(registry, entry.driver, folders.folder);
     const base = await this.#openBase(entry, where, folders);
-    if (plugin === undefined) return { device: base, composed: undefined };
+    if (plugin === undefined) return { device: base, composed: undefined, mode: "base" };
     try {
       const { device, pci } = base.info.identity;
       const { definition, identity } = registry.acquire(plugin.definition.name, { device, pci });
-      const composed = await compose(base, definition, {
-        options: parseOptions(definition, entry.driver?.options, `${where}.driver.options`),
-        integrity: identity.integrity,
+      const options = parseOptions(definition, entry.driver?.options, `${where}.driver.options`);
+      const transparent = mode === "transparent";
+      const running = transparent
+        ? transparentSubDriver(definition, folders.interposed)
+        : definition;
+      const composed = await compose(base, running, {
+        options: transparent ? undefined : options,
+        integrity: transparent ? undefined : identity.integrity,
         clock: this.#clock,
         logger: this.#logger,
         allocateMemory: (bytes) => allocateShared(this.#io, bytes),
         createIrqEvent: (onSignal) => createIrqEvent(this.#io, onSignal),
         dirtySources: entry.dirtySources,
       });
-      return { device: composed, composed };
+      return { device: composed, composed, mode };
     } catch (error) {
       await base[Symbol.asyncDispose]();
       throw error;

@@ -1,19 +1,27 @@
-import type { DeviceConfig } from "@vfmig/core";
+import type { DeviceConfig, DriverMode } from "@vfmig/core";
 
 /** Options that are taken in place of the configuration's. */
 export interface ReplacedOptions {
   readonly baseOptions?: Readonly<Record<string, unknown>> | undefined;
   readonly driverOptions?: Readonly<Record<string, unknown>> | undefined;
+  /** How drivers run, whatever the configuration says. */
+  readonly mode?: DriverMode | undefined;
 }
 
 /** The entry with some of its options replaced. */
 export function withOptions(
   { base, driver, ...rest }: DeviceConfig,
-  { baseOptions, driverOptions }: ReplacedOptions,
+  { baseOptions, driverOptions, mode }: ReplacedOptions,
 ): DeviceConfig {
   return {
     ...rest,
     base: { ...base, options: { ...base.options, ...baseOptions } },
-    ...(driver && { driver: { ...driver, options: { ...driver.options, ...driverOptions } } }),
+    ...(driver && {
+      driver: {
+        ...driver,
+        options: { ...driver.options, ...driverOptions },
+        mode: mode ?? driver.mode,
+      },
+    }),
   };
 }

@@ -17,7 +17,8 @@ export interface AttributionOptions {
   readonly ignore?: readonly string[];
 }
 
-export type BlamedLayer = "base" | "core" | `plugin:${string}`;
+/** Without a transparent run, core and the plugin cannot be told apart. */
+export type BlamedLayer = "base" | "core" | `plugin:${string}` | `core or plugin:${string}`;
 
 /** What a run shows at the place of a difference. */
 export interface Shown {
@@ -59,7 +60,7 @@ export function attribute(runs: AttributionRuns, options: AttributionOptions = {
   const compare = (a: Recording | undefined, b: Recording | undefined): Comparison | undefined =>
     a && b && without(compareRecordings(a, b, runs.recorded), left);
   const core = compare(base, runs.transparent);
-  const plugin = compare(runs.transparent, runs.active);
+  const plugin = compare(runs.transparent ?? base, runs.active);
   const top = topOf(runs);
   const changed = compare(runs.recorded, top);
   const pairs = [core, plugin, changed].filter((pair) => pair !== undefined);
@@ -92,7 +93,7 @@ function between(
 interface Parts {
   readonly core: Comparison | undefined;
   readonly plugin: Comparison | undefined;
-  readonly pluginLayer: `plugin:${string}`;
+  readonly pluginLayer: BlamedLayer;
 }
 
 interface Verdict {
@@ -138,9 +139,10 @@ function steadyKey(key: string): string {
   return key.replace(/ @\d+$/, "");
 }
 
-function pluginLayer({ active, transparent }: AttributionRuns): `plugin:${string}` {
+function pluginLayer({ active, transparent }: AttributionRuns): BlamedLayer {
   const stands = transparent?.identity.driver?.standsFor?.name;
-  return `plugin:${active?.identity.driver?.name ?? stands ?? "unknown"}`;
+  const name = active?.identity.driver?.name ?? stands ?? "unknown";
+  return transparent === undefined ? `core or plugin:${name}` : `plugin:${name}`;
 }
 
 interface Pairs {

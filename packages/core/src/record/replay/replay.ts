@@ -5,7 +5,7 @@ import type { VfioDevice } from "../../device/vfio-device.ts";
 import { VfmigError } from "../../errors/vfmig-error.ts";
 import type { Logger } from "../../logger.ts";
 import type { DriverMode } from "../driver-mode.ts";
-import { unpackEvents } from "../event-codec.ts";
+import { EventPacker, unpackEvents } from "../event-codec.ts";
 import type { RecordedEvent } from "../events.ts";
 import type { RecordingLimits } from "../limits.ts";
 import { recordDevice, type RecordedDevice } from "../recorder.ts";
@@ -27,6 +27,8 @@ export interface ReplayOptions {
   readonly limits?: Partial<ReplayLimits>;
   readonly recordingLimits?: Partial<RecordingLimits>;
   readonly progress?: (fraction: number) => void;
+  /** Gets the replay's events as they are packed, for a file. */
+  readonly onBatch?: (batch: Uint8Array) => void;
 }
 
 /**
@@ -44,15 +46,19 @@ export async function replayRecording(
   const { recording, mode, clock, logger } = options;
   checkRegions(device, recording);
   const events: RecordedEvent[] = [];
+  const take = (batch: Uint8Array): void => {
+    unpackEvents(batch, events);
+    options.onBatch?.(batch);
+  };
   const recorded = recordDevice(device, {
-    sink: (batch) => unpackEvents(batch, events),
+    sink: (batch) => take(batch),
     clock,
     logger,
     ...(options.recordingLimits === undefined ? {} : { limits: options.recordingLimits }),
     createIrqEvent: options.createIrqEvent,
   });
   const header = recordingHeader(device.info, mode);
-  await new Replay(recorded, events, options).run();
+  await new Replay(recorded, take, options).run();
   recorded.flush();
   return { ...header, events, ended: recorded.ended };
 }
@@ -74,7 +80,7 @@ type StepOf<Kind> = Extract<RecordedEvent, { readonly kind: Kind }>;
 
 class Replay {
   readonly #device: RecordedDevice;
-  readonly #events: RecordedEvent[];
+  readonly #take: (batch: Uint8Array) => void;
   readonly #options: ReplayOptions;
   readonly #plan: ReplayPlan;
   readonly #waits: Waits;
@@ -89,10 +95,10 @@ class Replay {
   readonly #awaited = new Map<string, number>();
   #heard = 0;
 
-  constructor(device: RecordedDevice, events: RecordedEvent[], options: ReplayOptions) {
+  constructor(device: RecordedDevice, take: (batch: Uint8Array) => void, options: ReplayOptions) {
     const { waitMs, callMs, settleMs } = { ...DEFAULT_REPLAY_LIMITS, ...options.limits };
     this.#device = device;
-    this.#events = events;
+    this.#take = take;
     this.#options = options;
     this.#plan = planReplay(options.recording.events);
     this.#waits = new Waits(options.clock, waitMs);
@@ -166,7 +172,10 @@ class Replay {
       return;
     }
     if (result === unoffered) {
-      this.#note({ kind: "call", op, call }, { kind: "answer", op, answer: { skipped: true } });
+      this.#note((packer) => {
+        packer.value("call", op, call);
+        packer.value("answer", op, { skipped: true });
+      });
       return;
     }
     if (!(result instanceof Promise)) return;
@@ -203,13 +212,15 @@ class Replay {
       () => (this.#signals.get(place) ?? 0) > 0,
     );
     this.#signals.set(place, 0);
-    if (!came) this.#note({ kind: "missed", op, index, vector });
+    if (!came) this.#note((packer) => packer.signal("missed", op, index, vector));
   }
 
   /** Puts what the replay itself has to say behind what happened up to now. */
-  #note(...events: readonly RecordedEvent[]): void {
+  #note(pack: (packer: EventPacker) => void): void {
     this.#device.flush();
-    this.#events.push(...events);
+    const packer = new EventPacker(256);
+    pack(packer);
+    this.#take(packer.take());
   }
 
   async #settle(): Promise<void> {
