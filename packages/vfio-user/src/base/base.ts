@@ -103,6 +103,8 @@ function served(
   { device: name, options: { addressBits } }: BaseContext<VfioUserBaseOptions>,
 ): VfioDevice {
   const { device } = client;
+  /** Unmaps that are not answered yet: closing the connection under them would make errors of them. */
+  const pending = new Set<Promise<void>>();
   const iovaWindows = [{ first: 0n, last: (1n << BigInt(addressBits)) - 1n }];
   return {
     get info(): DeviceInfo {
@@ -116,8 +118,16 @@ function served(
     writeRegion: (index, offset, from) => device.writeRegion(index, offset, from),
     setIrqs: (request) => device.setIrqs(request),
     mapDma: (mapping) => device.mapDma(mapping),
-    unmapDma: (range) => device.unmapDma(range),
+    unmapDma: (range) => {
+      const unmapped = Promise.resolve(device.unmapDma(range));
+      pending.add(unmapped);
+      void unmapped.catch(() => {}).finally(() => pending.delete(unmapped));
+      return unmapped;
+    },
     reset: () => device.reset(),
-    [Symbol.asyncDispose]: () => client.close(),
+    async [Symbol.asyncDispose]() {
+      await Promise.allSettled(pending);
+      await client.close();
+    },
   };
 }
