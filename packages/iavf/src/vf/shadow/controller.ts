@@ -2,7 +2,7 @@ import { vfError } from "../errors.ts";
 import { waitUntil } from "../migration/wait.ts";
 import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";
-import { enter, goOn, placeOf } from "./enter.ts";
+import { enter, goOn, placeOf, refuseDoubt } from "./enter.ts";
 import { HandBack } from "./hand-back.ts";
 import { isCurrent, type PairParts } from "./pair-requests.ts";
 import type { PairPlace } from "./relay-from.ts";
@@ -114,6 +114,11 @@ export class ShadowController {
   }
 
   async #enterAll(signal: AbortSignal): Promise<void> {
+    await this.#configured(signal);
+    // All are judged before the first one stops.
+    for (const pair of this.#parts().queues.pairs) {
+      refuseDoubt(this.#parts(), pair);
+    }
     for (;;) {
       // oxlint-disable-next-line no-await-in-loop -- one pair after the other
       await this.#configured(signal);

@@ -43,7 +43,7 @@ export async function enter(
   const known = options.stranded.get(pair);
   const running = known === undefined ? both(halves, askedHalves(parts, pair)) : halves;
   if (known === undefined) {
-    refuseDoubt(parts, pair, running);
+    refuseDoubt(parts, pair);
   }
   const release = config.hold();
   const end = any(running) ? options.log.begin(pair.queue, "enter") : () => {};
@@ -151,7 +151,14 @@ function rxPlace({ context, queues }: PairParts, pair: QueuePair): RxPlace {
   return inferRx(context.memory, pair.config.rx, facts);
 }
 
-function refuseDoubt(parts: PairParts, pair: QueuePair, running: Halves): void {
+/**
+ * Judges whether a pair that runs on the guest's own rings could be put on private ones.
+ *
+ * @throws VfmigError `ERR_VFMIG_VF_POSITION` where its rings give no single answer
+ */
+export function refuseDoubt(parts: PairParts, pair: QueuePair): void {
+  const direct = { tx: pair.half.tx.mode === "direct", rx: pair.half.rx.mode === "direct" };
+  const running = both(direct, askedHalves(parts, pair));
   const tx = running.tx ? txPlace(parts, pair) : undefined;
   const rx = running.rx ? rxPlace(parts, pair) : undefined;
   const doubt = tx?.doubt ?? rx?.doubt;

@@ -4,7 +4,7 @@ import type { QueuePair } from "../queues/queue-pair.ts";
 import { asksNoReport } from "./infer.ts";
 import { leave } from "./leave.ts";
 import { any, type PairParts } from "./pair-requests.ts";
-import { readyHalves, rxIsNear } from "./ready.ts";
+import { readyHalves, rxIsNear, rxWay, txIsAtWrap } from "./ready.ts";
 import type { PairPlace } from "./relay-from.ts";
 import type { SwitchLog } from "./switch-log.ts";
 
@@ -36,6 +36,8 @@ export class HandBack {
   #busy = false;
   /** The device has not taken DUMMY descriptors: Tx goes back at the end of its ring only. */
   #noDummies = false;
+  /** Pairs whose guest sent too much while they stood still for DUMMY descriptors to be placed. */
+  #hurried = new WeakSet<QueuePair>();
   #candidate: QueuePair | undefined;
   #since = 0;
   /** Pairs in a row that could not go back. */
@@ -87,7 +89,8 @@ export class HandBack {
       return;
     }
     const waited = context.clock.now() - this.#since;
-    const patience = { over: waited >= PATIENCE_MS, dummies: !this.#noDummies };
+    const dummies = !this.#noDummies && !this.#hurried.has(candidate);
+    const patience = { over: waited >= PATIENCE_MS, dummies };
     const halves = mailbox.online
       ? readyHalves(this.#parts.parts(), candidate, patience)
       : { tx: false, rx: false };
@@ -95,15 +98,25 @@ export class HandBack {
       void this.#leave(candidate, halves);
       return;
     }
-    if (rxIsNear(candidate)) {
-      // Tx is not where it should be: Rx goes on before it runs out of buffers.
-      candidate.rx.holdAtWrap(false);
-    }
+    this.#steer(candidate, patience.over);
     if (waited >= TURN_MS) {
       this.#letGo();
       this.#missed++;
     }
     this.#nextLook(LOOK_MS);
+  }
+
+  /** A pair that could not stop where it is: neither half waits for the other. */
+  #steer(pair: QueuePair, over: boolean): void {
+    const parts = this.#parts.parts();
+    if (rxIsNear(pair)) {
+      // Before it runs out of buffers.
+      pair.rx.holdAtWrap(false);
+    }
+    if (!parts.family.halvesApart) {
+      // Rx can stop anywhere by now, so that Tx chooses the moment, which comes soon.
+      pair.tx.holdAtWrap(over && !txIsAtWrap(pair) && rxWay(parts, pair) >= 0);
+    }
   }
 
   #nextLook(ms: number | undefined): void {
@@ -114,6 +127,7 @@ export class HandBack {
         this.#timer = undefined;
         if (this.#candidate === undefined && ms === REST_MS) {
           this.#missed = 0;
+          this.#hurried = new WeakSet();
         }
         this.#look();
       });
@@ -163,6 +177,9 @@ export class HandBack {
       );
       this.#missed = result === "done" ? 0 : this.#missed + 1;
       this.#noDummies ||= result === "unwalked";
+      if (result === "failed") {
+        this.#hurried.add(pair);
+      }
       if (result !== "done") {
         context.logger.info("a queue pair stays relayed for now", { queue: pair.queue, result });
       }

@@ -22,7 +22,7 @@ export interface Patience {
  * Rx: when the device has come to the end of the guest's ring, or near it; once patience is over, from
  * anywhere, as long as the guest has posted all slots up to the end. The slots that are left end as
  * broken frames, which the guest drops. Tx: at the end of the guest's ring, or where the way from slot 0
- * is short and lies in free slots.
+ * is short and lies in free slots, while the guest sends nothing.
  */
 export function readyHalves(parts: PairParts, pair: QueuePair, patience: Patience): Halves {
   const enabled = enabledHalves(parts, pair);
@@ -43,23 +43,30 @@ export function readyHalves(parts: PairParts, pair: QueuePair, patience: Patienc
 }
 
 function txReady(parts: PairParts, pair: QueuePair, { over, dummies }: Patience): boolean {
-  const { complete } = pair.tx.position;
-  if (complete === 0 && pair.tx.outstanding === 0) {
+  if (txIsAtWrap(pair)) {
     return true;
   }
   // Where halves go apart, Tx waits for its own wrap first.
   const mayWalk = dummies && (over || !parts.family.halvesApart);
-  return mayWalk && txWayIsShort(parts, pair, complete + pair.tx.outstanding);
+  const { length } = pair.config.tx;
+  const { complete } = pair.tx.position;
+  // A guest that has frames waiting fills its ring while the pair stands still.
+  return mayWalk && pair.tx.idle && complete <= length / 2;
+}
+
+/** All that the guest has posted up to its ring's end was sent, and nothing behind it. */
+export function txIsAtWrap(pair: QueuePair): boolean {
+  return pair.tx.position.complete === 0 && pair.tx.outstanding === 0;
 }
 
 /**
- * Slots 0 to `to` are free, and far enough from those that the guest fills next: at most half of the
- * ring, with a quarter of it between the guest's tail and the ring's end.
+ * The way from slot 0 to `to` is at most half of the ring and lies in free slots, and the guest will
+ * not reach them soon: an eighth of the ring is between its tail and the ring's end.
  */
 export function txWayIsShort({ queues }: PairParts, pair: QueuePair, to: number): boolean {
   const { length } = pair.config.tx;
   const tail = queues.txTail(pair.queue);
-  return to === 0 || (to <= length / 2 && tail >= to && tail <= (3 * length) / 4);
+  return to === 0 || (to <= length / 2 && tail >= to && tail <= (7 * length) / 8);
 }
 
 function rxReady(parts: PairParts, pair: QueuePair, { over }: Patience): boolean {
