@@ -62,7 +62,7 @@ describe.each(beds)("$name", ({ machine: settings, device, options }) => {
   });
 
   afterEach(() => {
-    const path = machine.trace.has("IOMMU_IOAS_ALLOC") ? "iommufd" : "group";
+    const path = settings?.iommufd === true ? "iommufd" : "group";
     for (const call of machine.trace.calls) reached[path].add(call);
     machine[Symbol.dispose]();
   });
