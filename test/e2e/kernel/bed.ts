@@ -21,6 +21,15 @@ const AT_BOOT: readonly string[] = [
 ];
 /** For the network beyond the NIC; see `make_lan`. */
 const LAN: readonly string[] = ["virtio_net", "bridge", "tun"];
+const APPEND: readonly string[] = [
+  "intel_iommu=on",
+  // On a busy machine an emulated clock may stand still for longer than the kernel's tests and watchdogs allow.
+  "no_timer_check",
+  "nowatchdog",
+  "rcupdate.rcu_cpu_stall_suppress=1",
+  // Guards against neighbours that this guest does not have; they cost emulation much.
+  "mitigations=off",
+];
 const CLONE = realpathSync(fileURLToPath(new URL("../../..", import.meta.url))).replace(/\/$/u, "");
 const NODE = realpathSync(process.execPath);
 const RUNNER = fileURLToPath(new URL("inside/runner.ts", import.meta.url));
@@ -85,7 +94,7 @@ export class Bed implements AsyncDisposable {
       kernel,
       processors: 2,
       memory: "1024M",
-      append: "intel_iommu=on",
+      append: APPEND.join(" "),
       initramfs: await initramfs({
         busybox: await artifacts.busybox(),
         kernel,

@@ -18,6 +18,20 @@ const at = (name: string): string => fileURLToPath(new URL(`cases/${name}`, impo
 /** In the order in which they run, all in one guest. */
 export const CASE_FILES: readonly CaseFile[] = [
   { title: "uAPI", path: at("uapi-cases.ts"), kinds: ["debian", "iommufd"] },
+  {
+    title: "by its group",
+    path: at("base-group-cases.ts"),
+    kinds: ["debian", "iommufd"],
+    mdevs: true,
+  },
+  { title: "wrong uses", path: at("wrong-use-cases.ts"), kinds: ["debian", "iommufd"] },
+  {
+    title: "mtty",
+    path: at("mtty-move-cases.ts"),
+    kinds: ["debian", "iommufd"],
+    mdevs: true,
+  },
+  { title: "by iommufd", path: at("base-iommufd-cases.ts"), kinds: ["iommufd"], mdevs: true },
 ];
 
 /** The cases of a file; imported on the host for their names only. */

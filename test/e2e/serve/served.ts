@@ -39,8 +39,11 @@ export class Served implements AsyncDisposable {
     this.folder = folder;
   }
 
-  /** Writes a configuration of these devices and serves it. `{folder}` in an option is the configuration's. */
-  static async start(entries: readonly DeviceEntry[]): Promise<Served> {
+  /**
+   * Writes a configuration of these devices and serves it. `{folder}` in an option is the configuration's.
+   * @param limitMs how long that may take
+   */
+  static async start(entries: readonly DeviceEntry[], limitMs = 30_000): Promise<Served> {
     const folder = await mkdtemp(join(tmpdir(), "vfmig-e2e-"));
     await symlink(modules, join(folder, "node_modules"));
     const text = JSON.stringify({ devices: entries }).replaceAll("{folder}", folder);
@@ -57,7 +60,7 @@ export class Served implements AsyncDisposable {
     ];
     const child = new Child(process.execPath, words);
     try {
-      const line = await within(30_000, "vfmig serve", firstLine(child));
+      const line = await within(limitMs, "vfmig serve", firstLine(child));
       const { devices } = JSON.parse(line) as { devices: readonly ServedDevice[] };
       return new Served(child, devices, folder);
     } catch (error) {

@@ -21,6 +21,7 @@ function tell(report: CaseReport): void {
 /** Codes, and causes with theirs, are half of what an error says. */
 function words(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof SuppressedError) return `${words(error.suppressed)}\n${words(error.error)}`;
   const code = "code" in error ? ` [${String(error.code)}]` : "";
   const cause = error.cause === undefined ? "" : `\ncaused by ${words(error.cause)}`;
   return `${error.stack ?? error.message}${code}${cause}`;
