@@ -1,4 +1,11 @@
 export { defineIntelVf } from "./define-intel-vf.ts";
-export type { VfFamily } from "./family.ts";
+export type { UntrustedLimits, VfFamily } from "./family.ts";
+export {
+  featureTable,
+  type UncarriedPolicy,
+  VF_FEATURES,
+  type VfFeature,
+  type VfFeatureFate,
+} from "./features/index.ts";
 export { type ShadowMode, type VfOptions, vfOptionsSchema } from "./options.ts";
 export type { SwitchKind, SwitchOutcome, SwitchTotal, SwitchWindow } from "./shadow/switch-log.ts";

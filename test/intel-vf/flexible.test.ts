@@ -1,0 +1,55 @@
+import { IAVF_7_2_CAPS } from "@vfmig/iavf";
+import { describe, expect, test } from "vitest";
+import { E810 } from "./rig/family.ts";
+import { move } from "./rig/move.ts";
+import { udp, World } from "./rig/world.ts";
+
+describe("a guest with flexible Rx descriptors", () => {
+  test.each([200, 1500])(
+    "moves under frames of %i bytes, and the relay knows its pages",
+    async (bytes) => {
+      const world = await World.create({
+        family: E810,
+        driver: { capabilities: IAVF_7_2_CAPS, rxFormat: 2, vlans: [5], mtu: bytes },
+      });
+      for (let n = 0; n < 5; n++) {
+        world.traffic(300, bytes);
+        // oxlint-disable-next-line no-await-in-loop -- one move after the other
+        const result = await move(world, 1 - world.at);
+        expect(result.truth.difference(result.dirty)).toEqual(new Set());
+        expect(result.forgotten).toEqual([]);
+      }
+      world.traffic(300, bytes);
+      world.quiesce();
+      expect(world.wrongs()).toEqual([]);
+      const { uses } = await world.settle(world.host.device.description.describe());
+      expect(uses["rxFormats"]).toEqual([1, 2]);
+      await world.close();
+    },
+  );
+
+  test("moves with frames that fill several buffers", async () => {
+    const world = await World.create({
+      family: E810,
+      driver: { capabilities: IAVF_7_2_CAPS, rxFormat: 2, mtu: 9000, ringSize: 64 },
+    });
+    let whole = 0;
+    const long = udp(0x0b, 0x0a, 1, 8000);
+    for (let host = 0; host < 2; host++) {
+      for (let n = 0; n < 40; n++) {
+        whole += world.host.port.deliver(long) === "accepted" ? 1 : 0;
+        world.clock.advance(1);
+      }
+      // oxlint-disable-next-line no-await-in-loop -- one move after the other
+      await move(world, 1 - world.at, { blackout: 0 });
+    }
+    world.quiesce();
+    // The frames that move() sends besides are short.
+    const { rxBytes, rxErrors } = world.driver.counters;
+    expect(whole).toBe(80);
+    expect(rxBytes).toBeGreaterThan(80 * 8000);
+    expect(rxErrors).toBe(0);
+    expect(world.wrongs()).toEqual([]);
+    await world.close();
+  });
+});
