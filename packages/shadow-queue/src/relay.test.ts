@@ -34,6 +34,7 @@ class Memory implements GuestMemory {
 /** A format of 16 bytes: address u32, length u32, flags u32 (LAST 1, ASK 2, DONE 4), stamp u32. */
 function codec(deviceWrites: boolean): RingCodec {
   const DONE = 4;
+  const BROKEN = 8;
   return {
     descriptorSize: 16,
     deviceWrites,
@@ -67,6 +68,10 @@ function codec(deviceWrites: boolean): RingCodec {
       to.setUint32(toOffset + 4, from.getUint32(fromOffset + 4, true), true);
       to.setUint32(toOffset + 12, from.getUint32(fromOffset + 12, true), true);
       to.setUint32(toOffset + 8, from.getUint32(fromOffset + 8, true), true);
+    },
+    discard(to, offset) {
+      to.setUint32(offset + 4, 1, true);
+      to.setUint32(offset + 8, DONE | BROKEN | 1, true);
     },
     own(to, offset, address, length) {
       to.setUint32(offset, address, true);
@@ -437,5 +442,95 @@ describe("any interleaving", () => {
       ),
       { numRuns: 200 },
     );
+  });
+});
+
+describe("a relay that is to give its ring back", () => {
+  /** Slots `from` to the end and `beyond` of the next lap, all posted. */
+  function posted(from: number, beyond: number): Bench {
+    const bench = new Bench(true);
+    for (let slot = 0; slot < 16; slot++) {
+      bench.post(slot, slot);
+    }
+    bench.relay.start({ complete: from, tail: from });
+    bench.relay.holdAtWrap(true);
+    bench.relay.kick(beyond);
+    return bench;
+  }
+
+  test("gives the device nothing behind the end of the guest's ring, and tells how far it is", () => {
+    const bench = posted(12, 3);
+    expect(bench.deviceTail).toBe(4);
+    expect(bench.relay.toWrap).toBe(4);
+    bench.finish(true);
+    bench.finish(true);
+    bench.relay.complete();
+    expect(bench.relay.toWrap).toBe(2);
+    bench.finish(true);
+    bench.finish(true);
+    bench.relay.complete();
+    expect(bench.relay.toWrap).toBe(0);
+    expect(bench.relay.position).toEqual({ complete: 0, tail: 3 });
+    expect(bench.finish(true)).toBeUndefined();
+  });
+
+  test("goes on where it waited once it is let go", () => {
+    const bench = posted(14, 3);
+    bench.relay.holdAtWrap(false);
+    expect(bench.deviceTail).toBe(5);
+    expect(bench.relay.toWrap).toBe(-1);
+  });
+
+  test("lets a frame that lies across the end wait as a whole", () => {
+    const bench = posted(15, 3);
+    bench.finish(false);
+    bench.relay.complete();
+    expect(bench.relay.toWrap).toBe(1);
+    expect(bench.guestFlags(15) & 4).toBe(0);
+    bench.relay.holdAtWrap(false);
+    bench.finish(true);
+    expect(bench.relay.complete()).toBe(2);
+    expect(bench.relay.position.complete).toBe(1);
+  });
+
+  test("ends the slots that are left as broken frames", () => {
+    const bench = posted(12, 3);
+    bench.finish(true);
+    bench.relay.complete();
+    bench.relay.start(bench.relay.position);
+    bench.relay.pause();
+    bench.relay.discard(3);
+    expect(bench.relay.position).toEqual({ complete: 0, tail: 3 });
+    expect([12, 13, 14, 15].map((slot) => bench.guestFlags(slot))).toEqual([5, 13, 13, 13]);
+    expect(bench.dirty.slice(-3).map(({ iova }) => (iova - RING) / 16)).toEqual([13, 14, 15]);
+  });
+
+  test("ends a slot that is not posted yet before it forwards anything behind it", () => {
+    const bench = new Bench(true);
+    bench.relay.start({ complete: 5, tail: 5 });
+    bench.relay.discard(2);
+    expect(bench.relay.owed).toBe(2);
+    bench.post(5, 5);
+    bench.relay.kick(6);
+    expect([bench.relay.owed, bench.deviceTail]).toEqual([1, 0]);
+    bench.post(6, 6);
+    bench.post(7, 7);
+    bench.relay.kick(8);
+    expect([bench.relay.owed, bench.deviceTail]).toEqual([0, 1]);
+    expect(bench.finish(true)).toBe(7);
+    expect([bench.guestFlags(5), bench.guestFlags(6)]).toEqual([13, 13]);
+  });
+
+  test("waits with a discarded slot that cannot be reached, and ends it later", () => {
+    const bench = new Bench(true);
+    bench.relay.start({ complete: 0, tail: 0 });
+    bench.relay.discard(1);
+    bench.memory.mapped = false;
+    bench.relay.kick(2);
+    expect(bench.relay.owed).toBe(1);
+    expect(bench.faults[0]?.kind).toBe("ring-unreachable");
+    bench.memory.mapped = true;
+    bench.relay.forward();
+    expect(bench.relay.owed).toBe(0);
   });
 });

@@ -47,7 +47,7 @@ class TxRing {
   work(frames: number): void {
     for (let n = 0; n < frames && this.head !== this.tail; n++) {
       for (let ended = false; !ended;) {
-        ended = this.#ends[this.head] === true;
+        ended = this.#ends[this.head] ?? false;
         const at = this.head * TX_DESCRIPTOR_SIZE;
         if ((this.data.getUint32(at + 8, true) & TX_COMMAND.RS) !== 0) {
           writeTxDone(this.data, at);
