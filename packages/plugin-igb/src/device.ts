@@ -145,9 +145,13 @@ export class IgbVf implements SubDriver {
     this.#clear();
   }
 
-  /** The PF has reset itself, and the queues with it. */
+  /** The PF has reset itself, and the queues with it. A function that stands still is made anew before it runs. */
   #pfWasReset(): void {
     const { mailbox, rx, tx, session } = this.#parts;
+    if (session.phase === "stopped") {
+      session.released ||= mailbox.conversation.cleared;
+      return;
+    }
     rx.reset();
     tx.reset();
     session.policy = undefined;

@@ -41,6 +41,8 @@ export class PfMailbox {
   #last: Promise<unknown> = Promise.resolve();
   /** Raised by {@link PfMailbox.clear}: exchanges of an earlier life are void. */
   #life = 0;
+  /** Resets of the PF that were seen. */
+  #resets = 0;
   #exchanging = false;
 
   constructor(options: PfMailboxOptions) {
@@ -61,7 +63,7 @@ export class PfMailbox {
     const result = this.#last.then(async () => {
       this.#exchanging = true;
       try {
-        return await this.#run(request, options, life);
+        return await this.#run(request, options, () => this.#checkLife(request, life));
       } finally {
         this.#exchanging = false;
       }
@@ -107,20 +109,28 @@ export class PfMailbox {
   async #run(
     request: readonly number[],
     options: ExchangeOptions,
-    life: number,
+    check: () => void,
   ): Promise<number[]> {
     const { timeoutMs, signal } = options;
+    let resets = this.#resets;
     const { clock } = this.#options;
     const end = clock.now() + timeoutMs;
     const wait = async (what: string, done: () => boolean): Promise<void> => {
       const look = (): boolean => {
-        this.#checkLife(request, life);
-        return done();
+        check();
+        const is = done();
+        this.#checkResets(request, resets);
+        return is;
       };
       const limit = Math.max(0, end - clock.now());
       if (!(await waitUntil(clock, look, limit, signal))) throw silent(request, what, timeoutMs);
     };
-    await wait("is in reset or does not give the buffer", () => this.#lock());
+    await wait("is in reset or does not give the buffer", () => {
+      const locked = this.#lock();
+      // A VF that begins anew does not mind that its PF did.
+      if (opcodeOf(request[0] ?? 0) === OPCODE.VF_RESET) resets = this.#resets;
+      return locked;
+    });
     this.#send(request);
     await wait("does not take it", () => this.#seen(MAILBOX.PFACK));
     options.onTaken?.();
@@ -196,17 +206,25 @@ export class PfMailbox {
     const begins = resetting && !this.#resetting;
     this.#resetting = resetting;
     if (begins || (this.#latched & MAILBOX.RSTD) !== 0) {
-      this.clear();
+      this.#resets++;
+      this.#latched = 0;
       this.#options.onReset();
     }
     return value;
+  }
+
+  #checkResets(request: readonly number[], resets: number): void {
+    if (resets === this.#resets) return;
+    throw igbError("ERR_VFMIG_VF_NOT_READY", `${nameOf(request)} was given up: the PF was reset`, {
+      request: [...request],
+    });
   }
 
   #checkLife(request: readonly number[], life: number): void {
     if (life === this.#life) return;
     throw igbError(
       "ERR_VFMIG_VF_NOT_READY",
-      `${nameOf(request)} was given up: the VF or its PF was reset meanwhile`,
+      `${nameOf(request)} was given up: the VF was reset meanwhile`,
       { request: [...request] },
     );
   }

@@ -148,7 +148,9 @@ export class World {
       ["out", this.outward, this.given],
     ] as const) {
       const { flows } = ledger.snapshot();
-      const { delivered = 0, duplicated = 0, reordered = 0, corrupted = 0 } = flows[0] ?? {};
+      const [flow] = flows;
+      if (flow === undefined) throw new Error("the ledger has lost its flow");
+      const { delivered, duplicated, reordered, corrupted } = flow;
       if (delivered === sent && duplicated + reordered + corrupted === 0) continue;
       const rest = `${duplicated} twice, ${reordered} out of order, ${corrupted} corrupted`;
       found.push(`${name}: ${delivered} of ${sent}, ${rest}`);
