@@ -20,6 +20,7 @@ const titles = {
   "shadow-queue": "Shadow queues",
   state: "Device state",
   testkit: "Testkit",
+  "vfio-pci": "The kernel's VFIO",
   "vfio-user": "vfio-user",
 };
 
