@@ -25,6 +25,7 @@ interface Demo {
     readonly sent: number;
     readonly delivered: number;
     readonly duringBlackout: number;
+    readonly duringSwitch: number;
     readonly lost: number;
   }[];
 }
@@ -64,7 +65,9 @@ describe("vfmig demo", () => {
       expect(report.frames["toGuest"]).toBeGreaterThan(1500);
       expect(report.frames["fromGuest"]).toBeGreaterThan(700);
       for (const flow of report.flows) {
-        expect(flow.sent).toBe(flow.delivered + flow.duringBlackout + flow.lost);
+        expect(flow.sent).toBe(
+          flow.delivered + flow.duringBlackout + flow.duringSwitch + flow.lost,
+        );
       }
       const { migration } = report;
       for (const list of [migration.stopToRunMs, migration.stateBytes, migration.dirtyPages]) {
@@ -83,5 +86,24 @@ describe("vfmig demo", () => {
     } finally {
       await rm(folder, { recursive: true });
     }
+  });
+
+  it.each([
+    [
+      "an E810 with mixed traffic, on rings of its own until it moves",
+      ["--model", "e810", "--traffic", "mixed", "--shadow", "while-saving", "--queues", "8"],
+    ],
+    ["a plugin on another vfio-user server's device", ["--model", "chained"]],
+  ])("moves %s", async (_what, words) => {
+    const run = ["--repeat", "4", "--seed", "3", "--rate", "1000", "--json"];
+    const { code, stdout } = await vfmig("demo", "--config", demo, ...run, ...words);
+    const { moves, frames, flows } = JSON.parse(stdout) as Demo;
+    expect(moves).toBe(4);
+    expect(frames).toMatchObject({ lost: 0, duplicated: 0, reordered: 0, corrupted: 0 });
+    expect(frames["toGuest"]).toBeGreaterThan(500);
+    for (const { sent, delivered, duringBlackout, duringSwitch, lost } of flows) {
+      expect(sent).toBe(delivered + duringBlackout + duringSwitch + lost);
+    }
+    expect(code).toBe(0);
   });
 });
