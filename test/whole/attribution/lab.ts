@@ -150,10 +150,14 @@ export async function replayRun(
   mode: DriverMode,
   bugs: Bugs = {},
 ): Promise<Recording> {
-  await using device = await openDevice(mode, bugs);
+  const device = await openDevice(mode, bugs);
   const limits = { waitMs: 300, settleMs: 30 };
   const parts = { recording, mode, clock: systemClock, logger: silentLogger, limits };
-  return await replayRecording(device, parts);
+  try {
+    return await replayRecording(device, parts);
+  } finally {
+    await device[Symbol.asyncDispose]();
+  }
 }
 
 function pause(ms: number): Promise<void> {

@@ -26,7 +26,7 @@ export function accessName(region: number, offset: number, length: number): stri
 /** Bytes for people: a register's as one number, others in their order. */
 export function bytesText(data: Uint8Array): string {
   if (data.length > 0 && data.length <= 8) {
-    return `0x${Buffer.from(data).reverse().toString("hex")}`;
+    return `0x${Buffer.from(data.toReversed()).toString("hex")}`;
   }
   const shown = Buffer.from(data.subarray(0, 32)).toString("hex");
   return data.length > 32 ? `${shown}... (${data.length} bytes)` : shown;
