@@ -40,5 +40,5 @@ export function read16(
   return new DataView(bytes.buffer).getUint16(0, true);
 }
 
-export { deepEqual, equal, notEqual } from "node:assert/strict";
+export { deepEqual, equal } from "node:assert/strict";
 export { ok };

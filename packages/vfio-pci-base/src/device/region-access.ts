@@ -12,6 +12,8 @@ export class RegionAccess {
   readonly #offsets: readonly number[];
   readonly #logger: Logger;
   #silent = 0;
+  #reads = 0;
+  #writes = 0;
 
   constructor(
     calls: KernelCalls,
@@ -27,13 +29,14 @@ export class RegionAccess {
     this.#logger = logger;
   }
 
-  /** Accesses that the device did not answer, because its memory was switched off. */
-  get unanswered(): number {
-    return this.#silent;
+  /** Accesses that passed this process, and those that the device did not answer. */
+  get counts(): { readonly reads: number; readonly writes: number; readonly unanswered: number } {
+    return { reads: this.#reads, writes: this.#writes, unanswered: this.#silent };
   }
 
   read(index: number, offset: number, into: Uint8Array): void {
     checkRegionAccess(this.#regions, index, offset, into.length, "read", "base");
+    this.#reads += 1;
     const { io } = this.#calls;
     const base = (this.#offsets[index] ?? 0) + offset;
     try {
@@ -51,6 +54,7 @@ export class RegionAccess {
 
   write(index: number, offset: number, from: Uint8Array): void {
     checkRegionAccess(this.#regions, index, offset, from.length, "write", "base");
+    this.#writes += 1;
     const { io } = this.#calls;
     const base = (this.#offsets[index] ?? 0) + offset;
     try {

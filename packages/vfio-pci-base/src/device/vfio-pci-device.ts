@@ -33,12 +33,8 @@ import type { HotResetInfo } from "../uapi/device-info.ts";
 export interface VfioPciDevice extends VfioDevice {
   /** Which way it was opened. */
   readonly path: "group" | "iommufd";
-  /** How often the host asked for the device, how many fatal errors it reported, what it did not answer. */
-  readonly events: {
-    readonly requests: number;
-    readonly errors: number;
-    readonly unanswered: number;
-  };
+  /** What happened since it was opened. */
+  readonly events: DeviceEvents;
   /** Undefined where the kernel leaves the device awake. */
   readonly lowPower: LowPower | undefined;
   /** Whether the device may start DMA by itself (`PCI_COMMAND_MASTER`). */
@@ -53,6 +49,18 @@ export interface VfioPciDevice extends VfioDevice {
     index: number,
     ranges: readonly { readonly offset: number; readonly size: number }[],
   ): number;
+}
+
+export interface DeviceEvents {
+  /** How often the host asked for the device. */
+  readonly requests: number;
+  /** Fatal errors that the device reported. */
+  readonly errors: number;
+  /** Region accesses that passed this process; those of mapped areas and eventfds do not. */
+  readonly reads: number;
+  readonly writes: number;
+  /** Accesses that the device did not answer. */
+  readonly unanswered: number;
 }
 
 export interface DeviceParts {
@@ -145,12 +153,8 @@ export class KernelVfioDevice implements VfioPciDevice {
     return this.#log;
   }
 
-  get events(): {
-    readonly requests: number;
-    readonly errors: number;
-    readonly unanswered: number;
-  } {
-    return { ...this.#hostEvents.counts, unanswered: this.#access.unanswered };
+  get events(): DeviceEvents {
+    return { ...this.#hostEvents.counts, ...this.#access.counts };
   }
 
   readRegion(index: number, offset: number, into: Uint8Array): void {
