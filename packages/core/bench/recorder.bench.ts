@@ -1,0 +1,40 @@
+// What a recorder costs a register read: node packages/core/bench/recorder.bench.ts [--json]
+import { recordDevice, silentLogger, systemClock, type VfioDevice } from "@vfmig/core";
+
+const ROUNDS = 9;
+const READS = 200_000;
+
+const register = new Uint8Array(4096);
+const region = { index: 0, size: 4096, read: true, write: true };
+const device = {
+  info: { regions: [region], irqs: [] },
+  migration: undefined,
+  dmaLogging: undefined,
+  readRegion: (_: number, offset: number, into: Uint8Array) =>
+    into.set(register.subarray(offset, offset + into.length)),
+} as unknown as VfioDevice;
+
+/** Nanoseconds for a read; the sink takes what a file would. */
+function readNs(recorded: boolean): number {
+  let bytes = 0;
+  const sink = (batch: Uint8Array): void => void (bytes += batch.length);
+  const limits = { bytes: 2 ** 40 };
+  const options = { sink, clock: systemClock, logger: silentLogger, limits };
+  const target = recorded ? recordDevice(device, options) : device;
+  const into = new Uint8Array(4);
+  const start = process.hrtime.bigint();
+  for (let n = 0; n < READS; n++) target.readRegion(0, (n * 4) % 4096, into);
+  return Number(process.hrtime.bigint() - start) / READS;
+}
+
+const plain = Array.from({ length: ROUNDS }, () => readNs(false)).toSorted((a, b) => a - b);
+const recorded = Array.from({ length: ROUNDS }, () => readNs(true)).toSorted((a, b) => a - b);
+const middle = (ROUNDS - 1) / 2;
+const result = {
+  schemaVersion: 1,
+  plainReadNs: plain[middle],
+  recordedReadNs: recorded[middle],
+  spreadNs: { plain: [plain[0], plain.at(-1)], recorded: [recorded[0], recorded.at(-1)] },
+};
+if (process.argv.includes("--json")) console.log(JSON.stringify(result));
+else console.table(result);
