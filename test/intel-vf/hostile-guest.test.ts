@@ -12,7 +12,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { facets } from "./rig/move.ts";
 import { FAMILIES } from "./rig/family.ts";
-import { RAM_IOVA, World, type WorldOptions } from "./rig/world.ts";
+import { type Host, RAM_IOVA, World, type WorldOptions } from "./rig/world.ts";
 
 describe.each(FAMILIES)("$name", (family) => {
   const create = (options: WorldOptions = {}): Promise<World> =>
@@ -85,6 +85,21 @@ describe.each(FAMILIES)("$name", (family) => {
     );
   });
 
+  describe("a guest that is early", () => {
+    test("is heard once the VF is out of reset, as on the bare device", async () => {
+      const { world, request, answer } = await bareMailbox({
+        before: ({ model }) => model.control.resetVf(false),
+      });
+      const version = { opcode: AQ_OPCODE.SEND_TO_PF, length: 8, address: Number(RAM_IOVA) };
+      // The body stands where the ring does, whose first words make no version; it is answered all the same.
+      request(version);
+      expect(answer()).toEqual({ message: 0, status: 0 });
+      world.clock.advance(200);
+      expect(answer()).toEqual({ message: VIRTCHNL_OP.VERSION, status: 0 });
+      await world.close();
+    });
+  });
+
   interface Request {
     readonly opcode: number;
     readonly message?: number;
@@ -93,13 +108,14 @@ describe.each(FAMILIES)("$name", (family) => {
   }
 
   /** A guest without a driver: both rings set up, nothing said. */
-  async function bareMailbox(): Promise<{
+  async function bareMailbox(options: { before?: (host: Host) => void } = {}): Promise<{
     world: World;
     request: (request: Request) => { flags: number; code: number };
     answer: () => { message: number; status: number };
   }> {
     const world = await create({ models: [{}], start: false });
     const { device, ram } = world.host;
+    options.before?.(world.host);
     const data = new DataView(ram.buffer);
     const access = new Uint8Array(4);
     const write = (offset: number, value: number): void => {

@@ -20,13 +20,14 @@ export async function enableEmpty(parts: Parts, signal: AbortSignal): Promise<vo
   if (pairs.length === 0) {
     return;
   }
+  // Before the PF is asked: some let a Tx queue run from its configuration on.
+  for (const pair of queues.pairs) {
+    pair.clearTails(true, true);
+  }
   const asked = [
     mailbox.demand(VIRTCHNL_OP.CONFIG_VSI_QUEUES, buildQueueConfig({ vsiId, pairs }), options),
   ];
   if ((txEnabled | rxEnabled) !== 0) {
-    for (const pair of queues.pairs) {
-      pair.clearTails(true, true);
-    }
     const select = { vsiId, txQueues: txEnabled, rxQueues: rxEnabled };
     asked.push(mailbox.demand(VIRTCHNL_OP.ENABLE_QUEUES, buildQueueSelect(select), options));
     queues.markAsked(txEnabled, rxEnabled);
