@@ -131,6 +131,15 @@ describe("regions", () => {
     expect(device.info.regions[1]?.mmap?.fdOffset).toBe(1n << 40n);
   });
 
+  it("that a client has mapped do not keep the rest of the device from being closed", async () => {
+    const device = await openOn(machine, { mmap: "direct" });
+    const { fd = -1, fdOffset = 0n } = device.info.regions[0]?.mmap ?? {};
+    const mapping = machine.io.mmap(fd, 4096, { offset: fdOffset });
+    await device[Symbol.asyncDispose]();
+    expect(machine.openFds).toBe(1);
+    mapping[Symbol.dispose]();
+  });
+
   it("are exported as a dma-buf where the kernel can", async () => {
     use({ exportsRegions: true });
     await using device = await openOn(machine);

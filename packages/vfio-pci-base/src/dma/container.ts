@@ -1,5 +1,5 @@
 import type { IovaWindow } from "@vfmig/core";
-import type { KernelCalls } from "../kernel-calls.ts";
+import { refusedWith, type KernelCalls } from "../kernel-calls.ts";
 import { CONTAINER, GROUP } from "../uapi/commands.ts";
 import { sized } from "../uapi/struct.ts";
 import {
@@ -43,7 +43,14 @@ export function openContainer(
     },
     // A group leaves its container as a whole, and only when its devices are closed.
     detach() {},
-    close: () => void calls.call(group, GROUP.UNSET_CONTAINER),
+    close() {
+      try {
+        calls.call(group, GROUP.UNSET_CONTAINER);
+      } catch (error) {
+        // A client still holds the device, which it was given to map: its end is the group's as well.
+        if (refusedWith(error) !== "EBUSY") throw error;
+      }
+    },
   };
 }
 
