@@ -29,6 +29,7 @@ export type {
   VfModelContext,
   VfTruth,
 } from "./models/intel-vf/create-vf-model.ts";
+export type { VfSettings } from "./models/intel-vf/vf-settings.ts";
 export type { VfModelOptions } from "./models/intel-vf/options.ts";
 export * from "./guest/index.ts";
 export * from "./traffic/index.ts";
