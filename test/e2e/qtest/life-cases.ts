@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ATQ_REGISTERS, VF_REGISTER } from "@vfmig/iavf";
+import { Skip } from "../run/recorder.ts";
 import { eventually, within } from "../run/time-limit.ts";
 import { rigOf, type QtestCase } from "./case.ts";
 import { PCI } from "./pci-function.ts";
@@ -13,6 +14,21 @@ const ONES = 0xffff_ffff;
 const INITIATE_FLR = 0x8000;
 /** Boards of 1996: selects a bus, and ejects its slots by a bit each. */
 const EJECT = { bus: 0xae10, slots: 0xae08 } as const;
+
+/**
+ * What QEMU does once a device of it has died. It aborts by itself if a request is on its way at that
+ * moment, and one that is sent before a thread of QEMU has seen the socket's end counts as such. Nothing
+ * tells when it has, so a busy machine may still see that; it says nothing of the server.
+ */
+async function afterDeath(rig: Rig, body: () => Promise<void>): Promise<void> {
+  await sleep(300);
+  try {
+    await body();
+  } catch (error) {
+    if (!rig.machine.child.stderr.includes("error_setv: Assertion")) throw error;
+    throw new Skip("QEMU met its own assertion, as it does with a request on its way");
+  }
+}
 
 /** Resets, deaths and departures. */
 export const LIFE_CASES: readonly QtestCase[] = [
@@ -66,11 +82,13 @@ export const LIFE_CASES: readonly QtestCase[] = [
       await driver.openMailbox();
       await asksVersion(driver);
       await served.child.kill();
-      await eventually(5000, "all ones", async () => {
-        return (await driver.read(VF_REGISTER.VFGEN_RSTAT)) === ONES || undefined;
+      await afterDeath(rig, async () => {
+        await eventually(5000, "all ones", async () => {
+          return (await driver.read(VF_REGISTER.VFGEN_RSTAT)) === ONES || undefined;
+        });
+        await driver.write(VF_REGISTER.VFINT_DYN_CTL01, 1);
+        assert.equal(rig.machine.child.end, undefined);
       });
-      await driver.write(VF_REGISTER.VFINT_DYN_CTL01, 1);
-      assert.equal(rig.machine.child.end, undefined);
     },
   },
   {
@@ -87,14 +105,15 @@ export const LIFE_CASES: readonly QtestCase[] = [
       const [pid] = await served.devicePids();
       if (pid === undefined) throw new Error("vfmig serve has no device process");
       process.kill(pid, "SIGKILL");
-      // QEMU aborts by itself if a request is on its way at that moment: read only afterwards.
       await eventually(5000, "the process's end", () => !existsSync(`/proc/${pid}`) || undefined);
-      const states: number[] = [];
-      for (const driver of rig.drivers) states.push(await driver.read(VF_REGISTER.VFGEN_RSTAT));
-      assert.equal(states.filter((state) => state === ONES).length, 1);
-      const living = rig.drivers[states.findIndex((state) => state !== ONES)];
-      if (living === undefined) throw new Error("no device is alive");
-      await asksVersion(living);
+      await afterDeath(rig, async () => {
+        const states: number[] = [];
+        for (const driver of rig.drivers) states.push(await driver.read(VF_REGISTER.VFGEN_RSTAT));
+        assert.equal(states.filter((state) => state === ONES).length, 1);
+        const living = rig.drivers[states.findIndex((state) => state !== ONES)];
+        if (living === undefined) throw new Error("no device is alive");
+        await asksVersion(living);
+      });
     },
   },
   {
