@@ -4,14 +4,14 @@ import type { QueuePair } from "../queues/queue-pair.ts";
 import { asksNoReport } from "./infer.ts";
 import { leave } from "./leave.ts";
 import { any, type PairParts } from "./pair-requests.ts";
-import { readyHalves, rxIsNear, rxWay, txIsAtWrap } from "./ready.ts";
+import { type Patience, readyHalves, rxCanStop, rxIsNear, txIsAtWrap } from "./ready.ts";
 import type { PairPlace } from "./relay-from.ts";
 import type { SwitchLog } from "./switch-log.ts";
 
 /** Milliseconds for which a pair is watched before it may be stopped far from its Rx ring's end. */
 const PATIENCE_MS = 20;
 /** Milliseconds after which the next pair is looked at. */
-const TURN_MS = 60;
+const TURN_MS = 150;
 /** Milliseconds between two rounds in which no pair could go back, at most. */
 const REST_MS = 500;
 /** Milliseconds between two looks at a pair on which nothing moves. */
@@ -40,6 +40,8 @@ export class HandBack {
   #hurried = new WeakSet<QueuePair>();
   #candidate: QueuePair | undefined;
   #since = 0;
+  /** Where the candidate's Rx was then. */
+  #rxBegan = 0;
   /** Pairs in a row that could not go back. */
   #missed = 0;
   #timer: Timer | undefined;
@@ -90,7 +92,9 @@ export class HandBack {
     }
     const waited = context.clock.now() - this.#since;
     const dummies = !this.#noDummies && !this.#hurried.has(candidate);
-    const patience = { over: waited >= PATIENCE_MS, dummies };
+    const over = waited >= PATIENCE_MS;
+    const quiet = candidate.rx.position.complete === this.#rxBegan;
+    const patience = { over, quiet, dummies };
     const halves = mailbox.online
       ? readyHalves(this.#parts.parts(), candidate, patience)
       : { tx: false, rx: false };
@@ -98,7 +102,7 @@ export class HandBack {
       void this.#leave(candidate, halves);
       return;
     }
-    this.#steer(candidate, patience.over);
+    this.#steer(candidate, patience);
     if (waited >= TURN_MS) {
       this.#letGo();
       this.#missed++;
@@ -107,7 +111,7 @@ export class HandBack {
   }
 
   /** A pair that could not stop where it is: neither half waits for the other. */
-  #steer(pair: QueuePair, over: boolean): void {
+  #steer(pair: QueuePair, { over, quiet }: Patience): void {
     const parts = this.#parts.parts();
     if (rxIsNear(pair)) {
       // Before it runs out of buffers.
@@ -115,7 +119,7 @@ export class HandBack {
     }
     if (!parts.family.halvesApart) {
       // Rx can stop anywhere by now, so that Tx chooses the moment, which comes soon.
-      pair.tx.holdAtWrap(over && !txIsAtWrap(pair) && rxWay(parts, pair) >= 0);
+      pair.tx.holdAtWrap(over && !txIsAtWrap(pair) && rxCanStop(parts, pair, quiet));
     }
   }
 
@@ -157,6 +161,7 @@ export class HandBack {
     }
     this.#candidate = next;
     this.#since = context.clock.now();
+    this.#rxBegan = next.rx.position.complete;
     next.rx.holdAtWrap(true);
     next.tx.holdAtWrap(family.halvesApart);
     return next;

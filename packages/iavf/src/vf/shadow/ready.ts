@@ -12,6 +12,8 @@ const RX_NEAR = 1 / 4;
 export interface Patience {
   /** The ordinary way was waited for long enough. */
   readonly over: boolean;
+  /** Nothing is received. */
+  readonly quiet: boolean;
   /** DUMMY descriptors may be used. */
   readonly dummies: boolean;
 }
@@ -20,7 +22,7 @@ export interface Patience {
  * Halves of a relayed pair that can go back to the guest's rings now; none where none can.
  *
  * Rx: when the device has come to the end of the guest's ring, or near it; once patience is over, from
- * anywhere, as long as the guest has posted all slots up to the end. The slots that are left end as
+ * anywhere in its second half, and from anywhere at all where nothing is received. The slots that are left end as
  * broken frames, which the guest drops. Tx: at the end of the guest's ring, or where the way from slot 0
  * is short and lies in free slots, while the guest sends nothing.
  */
@@ -69,8 +71,17 @@ export function txWayIsShort({ queues }: PairParts, pair: QueuePair, to: number)
   return to === 0 || (to <= length / 2 && tail >= to && tail <= (7 * length) / 8);
 }
 
-function rxReady(parts: PairParts, pair: QueuePair, { over }: Patience): boolean {
-  return rxIsNear(pair) || (over && rxWay(parts, pair) >= 0);
+function rxReady(parts: PairParts, pair: QueuePair, { over, quiet }: Patience): boolean {
+  return rxIsNear(pair) || (over && rxCanStop(parts, pair, quiet));
+}
+
+/**
+ * Rx can stop where it is: the slots up to the ring's end are posted, and those behind it are enough
+ * for what arrives until the guest has posted again.
+ */
+export function rxCanStop(parts: PairParts, pair: QueuePair, quiet: boolean): boolean {
+  const way = rxWay(parts, pair);
+  return way >= 0 && (quiet || way <= pair.config.rx.length / 2);
 }
 
 /** Rx is so near the end of the guest's ring that it has to be decided now whether it stops there. */
