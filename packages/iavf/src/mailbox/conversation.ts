@@ -121,16 +121,21 @@ export class Conversation {
    * @throws VfmigError `ERR_VFMIG_VIRTCHNL_BODY` where the PF granted what it should not have
    */
   granted(opcode: number, request: Uint8Array, reply: Uint8Array): void {
-    const known =
-      ASKING.has(opcode) ||
-      this.#session(opcode, request, reply) ||
-      this.#offers(opcode, reply) ||
-      this.#queues(opcode, request) ||
-      this.#filters(opcode, request) ||
-      this.vlanV2.granted(opcode, request) ||
-      this.#rss(opcode, request);
-    if (!known) {
-      this.uncarried.add(opcode);
+    let known = false;
+    try {
+      known =
+        ASKING.has(opcode) ||
+        this.#session(opcode, request, reply) ||
+        this.#offers(opcode, reply) ||
+        this.#queues(opcode, request) ||
+        this.#filters(opcode, request) ||
+        this.vlanV2.granted(opcode, request) ||
+        this.#rss(opcode, request);
+    } finally {
+      // What is not understood cannot be repeated either.
+      if (!known) {
+        this.uncarried.add(opcode);
+      }
     }
   }
 

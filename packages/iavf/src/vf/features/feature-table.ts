@@ -24,7 +24,7 @@ export function featureTable(family: VfFamily): string {
     return `| ${feature.name} | ${byDefault} | ${otherwise} | ${note} |`;
   });
   return [
-    "| Feature | By default | With `refuse`, or `allow` | |",
+    "| Feature | By default | With `refuse`, or `allow` | How, or why not |",
     "|---|---|---|---|",
     ...rows,
   ].join("\n");

@@ -83,7 +83,7 @@ export const VF_FEATURES: readonly VfFeature[] = [
     capabilities: ["ADV_RSS_PF"],
     operations: [OP.ADD_RSS_CFG, OP.DEL_RSS_CFG],
     fate: "carried",
-    note: "up to 64 kinds of flow, the last word on each; raw patterns are refused",
+    note: "up to 64 kinds of flow, the last word on each; a guest that uses raw patterns stays",
   },
   {
     name: "VLANs (v1)",
