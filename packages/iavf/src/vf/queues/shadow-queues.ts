@@ -100,11 +100,11 @@ export class ShadowQueues {
       : this.txTail(queue);
   }
 
-  /** Hardware keeps Rx tails in multiples of 8. */
+  /** Some hardware keeps Rx tails in multiples of 8. */
   readRxTail(queue: number): number {
     return this.#mode(this.#pairs[queue]?.half.rx.mode) === "direct"
       ? this.#parts.registers.read(rxTail(queue))
-      : this.rxTail(queue) & ~7;
+      : this.rxTail(queue) & this.#parts.family.rxTailMask;
   }
 
   /** As the guest last wrote it. */
@@ -353,6 +353,13 @@ export class ShadowQueues {
 
   /** The device is at 0 of empty rings: the queues that the guest runs go on where the guest is. */
   go(txQueues: number, rxQueues: number, frames: readonly OwnFrame[]): void {
+    // Buffers first: what is announced below brings frames at once.
+    for (const pair of this.pairs) {
+      if (this.#bit(rxQueues, pair)) {
+        pair.rx.start(pair.rx.position);
+        pair.rx.forward();
+      }
+    }
     let own = frames;
     for (const pair of this.pairs) {
       if (this.#bit(txQueues, pair)) {
@@ -362,10 +369,6 @@ export class ShadowQueues {
         }
         own = [];
         pair.tx.forward();
-      }
-      if (this.#bit(rxQueues, pair)) {
-        pair.rx.start(pair.rx.position);
-        pair.rx.forward();
       }
     }
   }
