@@ -338,6 +338,17 @@ describe("DMA", () => {
     expect(fn.busMaster).toBe(false);
   });
 
+  it("is taken away only after the mapping that is under way was made", async () => {
+    const size = 32 * 1024 * 1024;
+    using memory = sharedMemory(machine.io, size);
+    await using device = await openOn(machine);
+    const range = { iova: 0n, size: BigInt(size) };
+    const mapped = device.mapDma({ ...range, read: true, write: true, memory });
+    await Promise.all([mapped, device.unmapDma(range)]);
+    expect(machine.trace.calls.slice(-2)).toEqual(["VFIO_IOMMU_MAP_DMA", "VFIO_IOMMU_UNMAP_DMA"]);
+    expect(fn.pages?.entries).toEqual([]);
+  });
+
   it("of memory that came with a file only is mapped here, for as long as it is needed", async () => {
     const fd = machine.io.memfd("guest", 8192);
     await using device = await openOn(machine);

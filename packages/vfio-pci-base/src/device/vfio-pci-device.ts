@@ -106,17 +106,18 @@ export class KernelVfioDevice implements VfioPciDevice {
     const { info, offsets } = readKernelDevice(calls, fd, parts.direct);
     this.#features = new Features(calls, fd);
     this.#access = new RegionAccess(calls, fd, info.regions, offsets, logger);
+    this.lowPower = createLowPower(this.#features);
+    const mapped = (): readonly IovaRange[] => this.#mappedRanges();
+    this.#log = createDeviceLog(this.#features, calls.device, mapped);
+    this.#migration = createKernelMigration(calls, this.#features, logger);
     this.#resets = new Resets({
       calls,
       fd,
       clock: parts.clock,
       ownership: ownershipOf(grant),
-      functionLevel: info.resettable,
+      // What migrates can be reset, says the protocol; not every driver sets the flag.
+      functionLevel: info.resettable || this.#migration !== undefined,
     });
-    this.lowPower = createLowPower(this.#features);
-    const mapped = (): readonly IovaRange[] => this.#mappedRanges();
-    this.#log = createDeviceLog(this.#features, calls.device, mapped);
-    this.#migration = createKernelMigration(calls, this.#features, logger);
     const iommuDirty = this.#openIommuDirty();
     this.iommuDirty = iommuDirty;
     const observers = [this.#log, iommuDirty].filter((each) => each !== undefined);
@@ -264,6 +265,7 @@ export class KernelVfioDevice implements VfioPciDevice {
     await closeAll(calls.device, [
       ["reset", () => this.#reset],
       ["migration", () => this.#migration?.close()],
+      ["unfinished migration", () => this.#leaveMigration()],
       ["log of the device's writes", () => this.#log?.stop()],
       ["log of the IOMMU", () => this.iommuDirty?.stop()],
       ["interrupts", () => this.#irqs.close()],
@@ -274,6 +276,13 @@ export class KernelVfioDevice implements VfioPciDevice {
       ["address space", () => space.close()],
       ...Object.entries(others).map(([name, fd]) => [name, () => calls.io.close(fd)] as const),
     ]);
+  }
+
+  /** A driver may keep the state for the next user, whom the kernel's mtty sample then crashes. */
+  async #leaveMigration(): Promise<void> {
+    const migration = this.#migration;
+    if (migration === undefined || migration.state === "running") return;
+    await this.#resets.reset();
   }
 
   /** A device whose memory goes must not write to it any more. */

@@ -118,6 +118,40 @@ describe("the migration of a variant driver", () => {
     expect(await migration.dataSize()).toBe(68);
   });
 
+  it("keeps its descriptor open under a read that a reset has overtaken", async () => {
+    add(both);
+    await using device = await openOn(machine);
+    const migration = migrationOf(device);
+    await migration.setState("stop-copy");
+    const before = machine.openFds;
+    const reading = migration.readData(new Uint8Array(8));
+    await device.reset();
+    // The number is given back only when nobody can use it any more.
+    const settled = await Promise.allSettled([reading]);
+    expect(settled[0]).toMatchObject({ reason: { code: "ERR_VFMIG_VFIO_GONE" } });
+    await Promise.resolve();
+    expect(machine.openFds).toBe(before - 1);
+  });
+
+  it("is left in RUNNING for the next user, also where the driver hides that it can be reset", async () => {
+    const fn = machine.add({
+      address: VF,
+      group: 7,
+      driver: "mtty",
+      functionReset: false,
+      variant: both,
+    });
+    {
+      await using device = await openOn(machine);
+      expect(device.info.resettable).toBe(true);
+      await migrationOf(device).setState("resuming");
+      expect(fn.resets).toBe(0);
+    }
+    expect(fn.resets).toBe(1);
+    await using again = await openOn(machine);
+    expect(migrationOf(again).state).toBe("running");
+  });
+
   it("commits nothing after a refused write, although the driver would", async () => {
     add({ ...both, mtty: true });
     await using device = await openOn(machine);

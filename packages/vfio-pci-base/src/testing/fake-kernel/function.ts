@@ -165,7 +165,11 @@ export class FunctionFile implements FakeDevice {
         return view === undefined ? no("EINVAL") : this.fn.interrupts.set(view);
       }
       case DEVICE.RESET.number:
-        return this.fn.settings.functionReset === false ? no("EINVAL") : this.fn.reset();
+        // A driver with migration knows the request, whether or not it says so.
+        if (this.fn.settings.functionReset === false && this.fn.variant === undefined) {
+          return no("EINVAL");
+        }
+        return this.fn.reset();
       case DEVICE.GET_PCI_HOT_RESET_INFO.number:
         return answerHotResetInfo(this.fn, argument, this.#bind !== undefined);
       case DEVICE.PCI_HOT_RESET.number:
