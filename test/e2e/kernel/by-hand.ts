@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { Artifacts } from "../fetch/artifacts.ts";
-import { Bed } from "./bed.ts";
+import { Bed, type BedKind } from "./bed.ts";
 
 const HELP = `The guest of stage "kernel", by hand.
 
@@ -12,8 +12,10 @@ const HELP = `The guest of stage "kernel", by hand.
 
 Everything that the host has is there read-only, at its own path; /tmp and /run are the guest's own. In the shell
 "script FILE WORD..." runs Node inside and sees what was changed on the host meanwhile. --limit SECONDS: default 600.
---iommufd: a kernel with iommufd, which is built if it is not there.
+--kernel debian | iommufd | mock: another kernel than Debian's is built if it is not there; mock has no IOMMU.
 `;
+
+const KINDS: readonly BedKind[] = ["debian", "iommufd", "mock"];
 
 const note = (text: string): void => void process.stderr.write(`${text}\n`);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -22,7 +24,7 @@ async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     options: {
       cases: { type: "boolean", default: false },
-      iommufd: { type: "boolean", default: false },
+      kernel: { type: "string", default: "debian" },
       limit: { type: "string", default: "600" },
       help: { type: "boolean", default: false },
     },
@@ -32,8 +34,13 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
+  const kind = KINDS.find((each) => each === values.kernel);
+  if (kind === undefined) {
+    note(`There is no kernel "${values.kernel}".\n${HELP}`);
+    return 2;
+  }
   const limitMs = Number(values.limit) * 1000;
-  await using bed = await Bed.start(new Artifacts(note), values.iommufd ? "iommufd" : "debian");
+  await using bed = await Bed.start(new Artifacts(note), kind);
   await bed.ready();
   const [file, ...words] = positionals;
   if (file === undefined) return await shell(bed, limitMs);

@@ -31,6 +31,7 @@ export const CASE_FILES: readonly CaseFile[] = [
     kinds: ["debian", "iommufd"],
     mdevs: true,
   },
+  { title: "the IOMMU's log", path: at("iommu-dirty-cases.ts"), kinds: ["mock"] },
   { title: "by iommufd", path: at("base-iommufd-cases.ts"), kinds: ["iommufd"], mdevs: true },
 ];
 

@@ -6,7 +6,11 @@ import { CASE_FILES, casesOf, type CaseFile } from "./case-files.ts";
 import { CaseRun } from "./case-run.ts";
 import { DEFAULT_LIMIT_SECONDS, type BedCase } from "./inside/bed-case.ts";
 
-const BOOT = "the guest boots, its VFs are on vfio-pci, and the host's files are there";
+const BOOT: Readonly<Record<BedKind, string>> = {
+  debian: "the guest boots, its VFs are on vfio-pci, and the host's files are there",
+  iommufd: "a guest with iommufd boots, its VFs are on vfio-pci, and the host's files are there",
+  mock: "a guest with iommufd's self-test boots, and the host's files are there",
+};
 /** Time for the process's start and its imports over 9p, and for the machine beside. */
 const START_MS = 60_000;
 
@@ -31,13 +35,14 @@ export async function kernelStage(context: StageContext): Promise<void> {
 /** The same with a kernel that has iommufd and the character devices of VFIO. */
 export async function iommufdStage(context: StageContext): Promise<void> {
   await runStage(context, "iommufd");
+  await runStage(context, "mock");
 }
 
 async function runStage({ artifacts, recorder }: StageContext, kind: BedKind): Promise<void> {
   const wanted = await chosen(recorder, kind);
-  if (wanted.length === 0 && !recorder.wants(BOOT)) return;
+  if (wanted.length === 0 && !recorder.wants(BOOT[kind])) return;
   await using bed = await Bed.start(artifacts, kind);
-  const booted = await recorder.run(BOOT, async (evidence) => {
+  const booted = await recorder.run(BOOT[kind], async (evidence) => {
     evidence("QEMU's stderr", () => bed.guest.machine.child.stderr);
     evidence("the guest's console", () => bed.guest.console);
     await bed.ready();
