@@ -68,6 +68,12 @@ export { type OptionsOwner, parseOptions } from "./plugin/options.ts";
 export * from "./plugin/registry.ts";
 export * from "./record/index.ts";
 export * from "./scenario/scenario.ts";
+export type { ReplacementOutcome, ReplacementStep } from "./slot/outcome.ts";
+export {
+  createReplaceableDevice,
+  type ReplaceableDevice,
+  type ReplaceableOptions,
+} from "./slot/replaceable-device.ts";
 export * from "./state/compare-descriptions.ts";
 export * from "./state/dry-run.ts";
 export {

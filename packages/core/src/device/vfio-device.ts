@@ -15,6 +15,11 @@ export interface MappingNote extends Disposable {
  * {@link VfioDevice.readRegion} and {@link VfioDevice.writeRegion}. One access at a time.
  */
 export interface AsyncRegion {
+  /**
+   * What an access waits for besides its own duty. `state` (default): changes of the migration state that
+   * came before it. `accesses`: earlier accesses of every region, and nothing else.
+   */
+  readonly order?: "state" | "accesses";
   read(offset: number, into: Uint8Array): Promise<void>;
   write(offset: number, from: Uint8Array): Promise<void>;
 }
@@ -59,7 +64,10 @@ export interface VfioDevice extends AsyncDisposable {
    */
   noteMapping?(index: number, area: MmapArea, holder?: string): MappingNote;
 
-  /** By index, the regions of which an access may have to wait. Absent on most devices. */
+  /**
+   * By index, the regions of which an access may have to wait. Absent on most devices; it may come and go,
+   * so users look at each access.
+   */
   readonly asyncRegions?: ReadonlyMap<number, AsyncRegion> | undefined;
 
   /** Undefined where the device cannot migrate. */

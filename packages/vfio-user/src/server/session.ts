@@ -53,6 +53,8 @@ export class Session {
   readonly dmaLane: Lane = new Lane();
   /** State changes, device state and the dirty log, in order. */
   readonly migrationLane: Lane = new Lane();
+  /** Accesses that wait for the device, in order. */
+  readonly accessLane: Lane = new Lane();
   readonly connection: Connection;
   /** Settles when the client has gone and everything of it is released. */
   readonly done: Promise<void>;
@@ -342,6 +344,7 @@ export class Session {
   async #tearDown(): Promise<void> {
     this.dmaLane.cancelQueued();
     this.migrationLane.cancelQueued();
+    this.accessLane.cancelQueued();
     await tearDown(this);
   }
 }

@@ -102,4 +102,22 @@ export const deviceCodes = {
     means: "Some step failed while the device was closed; the other steps were done.",
     remedy: "See the causes; the device is closed all the same.",
   },
+  ERR_VFMIG_REPLACE_SHAPE: {
+    means: "A device cannot take another's place: a guest that runs would see that it is another.",
+    remedy: "Open a device with the regions, vectors and configuration space of the one in use.",
+  },
+  ERR_VFMIG_REPLACE_BUSY: {
+    means:
+      "A device cannot be replaced now: it, or the other one, cannot migrate, or is already about something else.",
+    remedy: "Do what the message names, such as ending a migration or a log, and ask again.",
+  },
+  ERR_VFMIG_REPLACE_FAILED: {
+    means: "A device could not take another's place; the one before it goes on.",
+    remedy: "Read the cause; the message names the step.",
+  },
+  ERR_VFMIG_REPLACE_WAITING: {
+    means:
+      "A region was accessed at once while its device was being replaced, when accesses have to wait.",
+    remedy: "Use the regions of asyncRegions while it is there, or hold the guest meanwhile.",
+  },
 } as const;

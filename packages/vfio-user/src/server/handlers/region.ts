@@ -4,7 +4,7 @@ import { REGION_ACCESS, writeRegionAccess } from "../../codec/region-access.ts";
 import { exactPayload, needPayload, readU64 } from "../../codec/wire.ts";
 import type { Message } from "../../transport/message.ts";
 import type { Session } from "../session.ts";
-import { readAsyncRegion, writeAsyncRegion } from "./async-region.ts";
+import { readAsyncRegion, waitingRegion, writeAsyncRegion } from "./async-region.ts";
 
 // A guest's CPU stands still behind these two: no allocation up to 8 bytes, and nothing awaited.
 
@@ -17,7 +17,7 @@ export function regionRead(session: Session, message: Message): void {
   const count = view.getUint32(at + REGION_ACCESS.COUNT, true);
   checkLimit("REGION_READ", count, session.negotiated.replyLimit);
   checkAccess(session.device, region, offset, count, "REGION_READ");
-  const waits = session.device.asyncRegions?.get(region);
+  const waits = waitingRegion(session, region);
   if (waits !== undefined && count > 0)
     return readAsyncRegion(session, message, waits, region, offset, count);
   const { replies } = session;
@@ -37,7 +37,7 @@ export function regionWrite(session: Session, message: Message): void {
   exactPayload("VFIO_USER_REGION_WRITE", length, REGION_ACCESS.BYTES + count);
   checkLimit("REGION_WRITE", count, session.settings.maxDataTransferSize);
   checkAccess(session.device, region, offset, count, "REGION_WRITE");
-  const waits = session.device.asyncRegions?.get(region);
+  const waits = waitingRegion(session, region);
   if (waits !== undefined && count > 0)
     return writeAsyncRegion(session, message, waits, region, offset, count);
   const { replies } = session;
