@@ -1,0 +1,284 @@
+/**
+ * What it costs to put the queues of a VF on private rings and to give them back, by NIC, queue pairs
+ * and the time that the PF takes for an answer: how long until all pairs are there, for how long each
+ * pair stands still, and how many frames come in vain. Model, plugin and guest run in this process;
+ * the plugins are taken from the demo's folder, as a host takes them from its configuration's. Floor of
+ * the same run: the two answers of the PF for which a pair has to stand still, one after the other.
+ *
+ * Run: node packages/testkit/bench/shadow-switch.bench.ts [--json] [--rounds=N] [--rate=N]
+ *   [--models=i40e,e810] [--queues=1,4,16] [--delays=0,1,10]
+ */
+import { createRequire } from "node:module";
+import { cpus } from "node:os";
+import { setImmediate as turn } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { compose, systemClock, type ComposedDevice, type SubDriverDefinition } from "@vfmig/core";
+import {
+  createE810VfModel,
+  createGuestDriver,
+  createI40eVfModel,
+  createLoosePort,
+  directEvent,
+  GuestRam,
+  type LoosePort,
+} from "@vfmig/testkit";
+
+const { values: args } = parseArgs({
+  options: {
+    json: { type: "boolean" },
+    rounds: { type: "string", default: "5" },
+    rate: { type: "string", default: "20000" },
+    models: { type: "string", default: "i40e,e810" },
+    queues: { type: "string", default: "1,4,16" },
+    delays: { type: "string", default: "0,1,10" },
+  },
+});
+
+/** Answers of the PF between the stop of a pair and its start: DISABLE, then CONFIG and ENABLE. */
+const ANSWERS = 2;
+/** Milliseconds after which a pair that is not back counts as one that stays relayed. */
+const PATIENCE_MS = 8000;
+const RING = 256;
+const IOVA = 0x1_0000_0000n;
+const demo = createRequire(new URL("../../../examples/demo/package.json", import.meta.url));
+
+interface Window {
+  readonly n: number;
+  readonly kind: "enter" | "leave";
+  readonly ms: number;
+  readonly outcome: string;
+}
+
+interface Status {
+  readonly modes: readonly { readonly tx: string; readonly rx: string }[];
+  readonly switches: readonly Window[];
+}
+
+interface Switched {
+  /** Milliseconds until every pair was there. */
+  readonly all: number[];
+  /** Milliseconds for which one pair stood still. */
+  readonly windows: number[];
+  /** Frames for which no device had a place, in one round. */
+  readonly lost: number[];
+  failed: number;
+}
+
+interface Row {
+  readonly model: string;
+  readonly queues: number;
+  readonly pfDelayMs: number;
+  readonly kind: "enter" | "leave";
+  readonly allMs: number;
+  readonly windowMs: number;
+  readonly windowMost: number;
+  readonly floorMs: number;
+  readonly framesLost: number;
+  readonly framesMost: number;
+  readonly failed: number;
+}
+
+function quantile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0;
+}
+
+async function pluginOf(model: string): Promise<SubDriverDefinition> {
+  const path = demo.resolve(`@vfmig/plugin-${model}`);
+  const loaded = (await import(pathToFileURL(path).href)) as { readonly default: unknown };
+  return loaded.default as SubDriverDefinition;
+}
+
+/** A UDP frame from the wire to the guest; the ports choose the queue. */
+function frameTo(mac: readonly number[], flow: number): Uint8Array {
+  const frame = new Uint8Array(200);
+  frame.set([...mac, 2, 0, 0, 0, 0, 0x0b, 8, 0, 0x45, 0, 0, 186]);
+  frame.set([64, 17, 0, 0, 198, 51, 100, 11, 198, 51, 100, 10, 0x10, flow, 0x20, flow], 22);
+  return frame;
+}
+
+/** Frames at the rate, both ways, for as long as it lives. */
+class Traffic {
+  readonly #frames: readonly Uint8Array[];
+  readonly #port: LoosePort;
+  readonly #send: (frame: Uint8Array) => boolean;
+  readonly #timer: NodeJS.Timeout;
+  #last: number = performance.now();
+  #owed = 0;
+  #turn = 0;
+  lost = 0;
+
+  constructor(port: LoosePort, send: (frame: Uint8Array) => boolean) {
+    this.#port = port;
+    this.#send = send;
+    this.#frames = Array.from({ length: 64 }, (_, flow) => frameTo([2, 0, 0, 0, 0, 0x0a], flow));
+    this.#timer = setInterval(() => this.#run(), 1);
+  }
+
+  #run(): void {
+    const now = performance.now();
+    // A process that was not run for a while does not make up for it in one burst.
+    this.#owed = Math.min(this.#owed + ((now - this.#last) * Number(args.rate)) / 1000, RING / 4);
+    this.#last = now;
+    for (; this.#owed >= 1; this.#owed--) {
+      const frame = this.#frames[this.#turn++ % this.#frames.length];
+      if (frame !== undefined && this.#port.deliver(frame) !== "accepted") {
+        this.lost++;
+      }
+      if (frame !== undefined) {
+        this.#send(frame);
+      }
+    }
+    this.#port.sent.length = 0;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+async function until(done: () => boolean, limitMs: number): Promise<boolean> {
+  const end = performance.now() + limitMs;
+  while (!done()) {
+    if (performance.now() > end) {
+      return false;
+    }
+    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
+    await turn();
+  }
+  return true;
+}
+
+async function measure(model: string, queues: number, pfReplyDelayMs: number): Promise<Row[]> {
+  const port = createLoosePort(systemClock);
+  const create = model === "i40e" ? createI40eVfModel : createE810VfModel;
+  const { device: base, control } = create({
+    name: model,
+    mac: "02:00:00:00:00:0a",
+    vsiId: 1,
+    queuePairs: queues,
+    vectors: queues + 1,
+    port: port.port,
+    clock: systemClock,
+    spoofCheck: false,
+  });
+  const plugin = await pluginOf(model);
+  const options = plugin.options?.parse({ shadow: "while-saving", handBack: true });
+  const device = await compose(base, plugin, { clock: systemClock, options });
+  const bytes = new Uint8Array(48 << 20);
+  await device.mapDma({
+    iova: IOVA,
+    size: BigInt(bytes.length),
+    read: true,
+    write: true,
+    memory: { bytes },
+  });
+  const driver = createGuestDriver({
+    device,
+    ram: new GuestRam({ bytes, iova: IOVA }),
+    clock: systemClock,
+    createEvent: directEvent,
+    onFrame() {},
+    onFault(fault) {
+      throw fault;
+    },
+    queuePairs: queues,
+    ringSize: RING,
+  });
+  await driver.start();
+  control.setReplyDelay(pfReplyDelayMs);
+  const traffic = new Traffic(port, (frame) => driver.send(frame));
+  const enter: Switched = { all: [], windows: [], lost: [], failed: 0 };
+  const leave: Switched = { all: [], windows: [], lost: [], failed: 0 };
+  let seen = 0;
+  for (let round = 0; round < Number(args.rounds); round++) {
+    // oxlint-disable-next-line no-await-in-loop -- one round after the other
+    seen = await roundTrip(device, traffic, enter, leave, seen);
+  }
+  traffic.stop();
+  driver.pause();
+  await device[Symbol.asyncDispose]();
+  return [
+    rowOf({ model, queues, pfDelayMs: pfReplyDelayMs, kind: "enter" }, enter),
+    rowOf({ model, queues, pfDelayMs: pfReplyDelayMs, kind: "leave" }, leave),
+  ];
+}
+
+/** In and out once; gives the number of the last window. */
+async function roundTrip(
+  device: ComposedDevice,
+  traffic: Traffic,
+  enter: Switched,
+  leave: Switched,
+  seen: number,
+): Promise<number> {
+  const status = (): Status => device.driverStatus() as unknown as Status;
+  await until(() => false, 100);
+  let { lost } = traffic;
+  let began = performance.now();
+  await device.dmaLogging?.start({ pageSize: 4096, ranges: [] });
+  enter.all.push(performance.now() - began);
+  enter.lost.push(traffic.lost - lost);
+  await until(() => false, 50);
+  ({ lost } = traffic);
+  began = performance.now();
+  await device.dmaLogging?.stop();
+  const direct = (): boolean =>
+    status().modes.every(({ tx, rx }) => tx === "direct" && rx === "direct");
+  if (await until(direct, PATIENCE_MS)) {
+    leave.all.push(performance.now() - began);
+  }
+  leave.lost.push(traffic.lost - lost);
+  const windows = status().switches.filter(({ n }) => n > seen);
+  for (const { kind, ms, outcome } of windows) {
+    const into = kind === "enter" ? enter : leave;
+    into.windows.push(ms);
+    into.failed += outcome === "done" ? 0 : 1;
+  }
+  return windows.at(-1)?.n ?? seen;
+}
+
+function rowOf(
+  what: Pick<Row, "model" | "queues" | "pfDelayMs" | "kind">,
+  { all, windows, lost, failed }: Switched,
+): Row {
+  return {
+    ...what,
+    allMs: quantile(all, 0.5),
+    windowMs: quantile(windows, 0.5),
+    windowMost: quantile(windows, 1),
+    floorMs: ANSWERS * what.pfDelayMs,
+    framesLost: quantile(lost, 0.5),
+    framesMost: quantile(lost, 1),
+    failed,
+  };
+}
+
+const numbers = (text: string): number[] => text.split(",").map(Number);
+const rows: Row[] = [];
+for (const model of args.models.split(",")) {
+  for (const queues of numbers(args.queues)) {
+    for (const delay of numbers(args.delays)) {
+      // oxlint-disable-next-line no-await-in-loop -- one world at a time
+      rows.push(...(await measure(model, queues, delay)));
+    }
+  }
+}
+
+const machine = { cpu: cpus()[0]?.model, cpus: cpus().length, node: process.version };
+if (args.json === true) {
+  const { rounds, rate } = args;
+  console.log(JSON.stringify({ benchmark: "shadow-switch", machine, rounds, rate, rows }));
+} else {
+  console.log(`${args.rate} frames a second each way; medians of ${args.rounds} rounds, ms`);
+  console.log("model queues  PF  way     all pairs   one pair (most)   floor   frames lost (most)");
+  for (const row of rows) {
+    console.log(
+      `${row.model.padEnd(6)}${String(row.queues).padStart(6)}${String(row.pfDelayMs).padStart(4)}  ${row.kind}` +
+        `${row.allMs.toFixed(1).padStart(12)}${row.windowMs.toFixed(2).padStart(11)} (${row.windowMost.toFixed(1)})` +
+        `${String(row.floorMs).padStart(10)}${String(row.framesLost).padStart(10)} (${row.framesMost})` +
+        (row.failed > 0 ? `  ${row.failed} windows in vain` : ""),
+    );
+  }
+}
