@@ -240,6 +240,20 @@ describe.each(FAMILIES)("$name", (family) => {
     await world.close();
   });
 
+  test("pairs that the target's PF has given away meanwhile end the load by name", async () => {
+    const world = await create({
+      models: [{ queuePairs: 4 }, { queuePairs: 2, maxQueuePairs: 4 }],
+      driver: { ringSize: 64 },
+    });
+    const target = world.hostAt(1);
+    const move1 = move(world, 1, {
+      onStopped: () => target.model.control.setMaxQueuePairs(3),
+    });
+    await expect(move1).rejects.toMatchObject({ code: "ERR_VFMIG_VF_GRANTS_LESS" });
+    expect(target.model.truth.settings().queuePairs).toBe(2);
+    await world.close();
+  });
+
   test("pairs that the guest has asked for itself are carried", async () => {
     const world = await create({ models: [{}, {}], driver: { queuePairs: 4 } });
     void world.driver.ask(VIRTCHNL_OP.REQUEST_QUEUES, () => buildRequestQueues(6));

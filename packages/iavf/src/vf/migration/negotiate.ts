@@ -43,10 +43,12 @@ export async function negotiate(
   let granted = await ask(parts, state, version, signal);
   const grantsPairs = (granted.caps & VF_CAP.REQ_QUEUES) !== 0;
   if (granted.queuePairs < resources.queuePairs && grantsPairs) {
-    await requestPairs(parts, resources.queuePairs, signal);
-    // The reset that came with them took the conversation along; where none came, it is asked twice.
-    loadConversation(mailbox.conversation, state);
-    granted = await ask(parts, state, version, signal);
+    const possible = await requestPairs(parts, resources.queuePairs, signal);
+    if (possible >= resources.queuePairs) {
+      // The reset that came with them took the conversation along.
+      loadConversation(mailbox.conversation, state);
+      granted = await ask(parts, state, version, signal);
+    }
   }
   refuseLess(parts, offersOf(granted, context.options.uncarried), { offloads: false });
   mailbox.conversation.hostCaps = granted.caps;

@@ -69,6 +69,8 @@ export interface VfControl {
   resetVf(announce: boolean): void;
   /** Milliseconds for requests from now on. */
   setReplyDelay(ms: number): void;
+  /** Pairs that REQUEST_QUEUES may get from now on: others have taken or given back the rest. */
+  setMaxQueuePairs(count: number): void;
 }
 
 export interface VfModel {
@@ -105,6 +107,7 @@ export function createVfModel<Options extends VfModelOptions, Input>(
       setLink: (up, speed) => unit.setLink(up, speed ?? unit.state.linkSpeed),
       resetVf: (announce) => unit.resetVf(announce),
       setReplyDelay: (ms) => void (unit.state.replyDelayMs = ms),
+      setMaxQueuePairs: (count) => void (unit.state.maxQueuePairs = count),
     },
   };
 }

@@ -58,9 +58,9 @@ export function resourcesReply(state: VfState, length: number): Uint8Array {
 export function requestQueues(currentForNone: boolean): PfHandler {
   return {
     run(hardware, body): PfAnswer {
-      const { state, options } = hardware;
+      const { state } = hardware;
       const wanted = parseRequestQueues(body);
-      if (wanted > options.maxQueuePairs) return buildRequestQueues(options.maxQueuePairs);
+      if (wanted > state.maxQueuePairs) return buildRequestQueues(state.maxQueuePairs);
       if (wanted === 0) return buildRequestQueues(currentForNone ? state.queuePairs : 0);
       state.requestedPairs = wanted;
       hardware.resetVf(true);

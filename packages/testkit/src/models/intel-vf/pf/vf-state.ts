@@ -17,6 +17,8 @@ export class VfState {
   vlanCount = 0;
   queuePairs: number;
   requestedPairs: number;
+  /** What REQUEST_QUEUES may get. */
+  maxQueuePairs: number;
   linkUp: boolean;
   linkSpeed: number;
   replyDelayMs: number;
@@ -25,6 +27,7 @@ export class VfState {
     this.options = options;
     this.queuePairs = options.queuePairs;
     this.requestedPairs = options.queuePairs;
+    this.maxQueuePairs = options.maxQueuePairs;
     this.linkUp = options.linkUp;
     this.linkSpeed = options.linkSpeed;
     this.replyDelayMs = options.pfReplyDelayMs;
