@@ -60,7 +60,9 @@ function complete(records: Partial<IgbState>): IgbState {
 
 function judgeQueue(queue: IgbState["queues"]["rx" | "tx"]): string | undefined {
   const { position, count } = queue;
-  const problem = judgeRing(queue) ?? ("srrctl" in queue ? judgeBuffers(queue.srrctl) : undefined);
+  const base = queue.baseLow + queue.baseHigh * 2 ** 32;
+  const problem =
+    judgeRing({ base, count }) ?? ("srrctl" in queue ? judgeBuffers(queue.srrctl) : undefined);
   if (problem !== undefined || position === null) return problem;
   const outside = position.complete >= count || position.tail >= count;
   return outside ? `its position lies outside its ${count} descriptors` : undefined;

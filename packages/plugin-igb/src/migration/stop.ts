@@ -36,7 +36,7 @@ export async function stop(parts: Parts, signal: AbortSignal): Promise<void> {
   context.logger.debug("stopped", { ringIndices: session.ringIndices });
 }
 
-/** A request that the PF works on is answered first; one that it is silent on is made again elsewhere. */
+/** A request that the PF works on is answered first, or given up; one that comes from now on is carried. */
 async function settleMailbox({ mailbox, context }: Parts, signal: AbortSignal): Promise<void> {
   const done = (): boolean => !mailbox.serving;
   await waitUntil(context.clock, done, context.options.pfTimeoutMs, signal);

@@ -6,6 +6,9 @@ import { RING_MAX } from "./ring-memory.ts";
 /** Rings are counted in cache lines of 128 bytes. */
 const UNIT = 8;
 
+/** IOVAs are below this, in bytes. */
+const ADDRESS_LIMIT = 2 ** 52;
+
 /** What a guest has programmed of a queue, as far as it decides whether it can be relayed. */
 export interface QueueSettings {
   readonly base: number;
@@ -21,6 +24,9 @@ export function judgeRing(settings: QueueSettings, memory?: GuestMemory): string
   const { base, count } = settings;
   if (count < UNIT || count > RING_MAX || count % UNIT !== 0) {
     return `its ring has ${count} descriptors: not a multiple of ${UNIT} up to ${RING_MAX}`;
+  }
+  if (base + count * DESCRIPTOR_SIZE > ADDRESS_LIMIT) {
+    return `its ring at 0x${base.toString(16)} lies beyond what a device can address`;
   }
   // The first and the last page: a ring with a hole in its middle waits at the hole.
   for (const at of [base, base + (count - 1) * DESCRIPTOR_SIZE]) {

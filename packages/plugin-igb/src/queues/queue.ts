@@ -8,7 +8,8 @@ import { RingMemory } from "./ring-memory.ts";
 
 /** A queue as the guest programmed it, for saving. */
 export interface QueueState {
-  readonly base: number;
+  readonly baseLow: number;
+  readonly baseHigh: number;
   /** Descriptors. */
   readonly count: number;
   /** RXDCTL or TXDCTL without the enable bit. */
@@ -285,7 +286,8 @@ export abstract class RelayedQueue {
 
   protected saveQueue(): QueueState {
     return {
-      base: this.#base,
+      baseLow: this.#low,
+      baseHigh: this.#high,
       count: this.#count,
       control: this.#control,
       dca: this.#dca,
@@ -297,8 +299,8 @@ export abstract class RelayedQueue {
 
   protected loadQueue(state: QueueState): void {
     this.reset();
-    this.#low = state.base >>> 0;
-    this.#high = Math.floor(state.base / HIGH);
+    this.#low = (state.baseLow & BASE_LOW_MASK) >>> 0;
+    this.#high = state.baseHigh;
     this.#length = state.count * DESCRIPTOR_SIZE;
     this.#control = state.control;
     this.#dca = state.dca;

@@ -5,7 +5,8 @@ import { type QueueParts, type QueueState, RelayedQueue } from "./queue.ts";
 
 export interface TxQueueState extends QueueState {
   /** Address of the head write-back and its enable bit, which keeps the queue off. */
-  readonly writeBack: number;
+  readonly writeBackLow: number;
+  readonly writeBackHigh: number;
   /** Offload contexts that the device remembered; null for none. */
   readonly contexts: readonly (readonly number[] | null)[];
 }
@@ -90,15 +91,16 @@ export class TxQueue extends RelayedQueue {
     const contexts = this.#codec.contexts().map((context) => (context ? [...context] : null));
     return {
       ...this.saveQueue(),
-      writeBack: this.#writeBackLow + this.#writeBackHigh * 0x1_0000_0000,
+      writeBackLow: this.#writeBackLow,
+      writeBackHigh: this.#writeBackHigh,
       contexts,
     };
   }
 
   load(state: TxQueueState): void {
     this.loadQueue(state);
-    this.#writeBackLow = state.writeBack >>> 0;
-    this.#writeBackHigh = Math.floor(state.writeBack / 0x1_0000_0000);
+    this.#writeBackLow = state.writeBackLow;
+    this.#writeBackHigh = state.writeBackHigh;
     this.#codec.load(state.contexts.map(contextOf));
     this.placeLoaded(state);
   }

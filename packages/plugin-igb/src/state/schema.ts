@@ -34,10 +34,6 @@ export interface IgbState {
 const u32 = z.int().min(0).max(0xffff_ffff);
 const mac = z.string().regex(/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/u);
 const slot = z.int().min(0).max(0xffff);
-const address = z
-  .int()
-  .min(0)
-  .max(2 ** 52 - 1);
 const message = z.array(u32).min(1).max(MAILBOX_DWORDS);
 const vectorBits = z.int().min(0).max(7);
 
@@ -69,7 +65,8 @@ const mailboxSchema: z.ZodType<GuestMailboxState> = z.strictObject({
 });
 
 const queue = {
-  base: address,
+  baseLow: u32,
+  baseHigh: u32,
   count: z.int().min(0).max(0xffff),
   control: u32,
   dca: u32,
@@ -82,7 +79,8 @@ const queuesSchema: z.ZodType<QueuesState> = z.strictObject({
   rx: z.strictObject({ ...queue, srrctl: u32 }),
   tx: z.strictObject({
     ...queue,
-    writeBack: z.int().min(0),
+    writeBackLow: u32,
+    writeBackHigh: u32,
     contexts: z.array(z.array(u32).length(4).nullable()).length(CONTEXTS),
   }),
 });

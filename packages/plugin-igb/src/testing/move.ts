@@ -11,6 +11,8 @@ export interface MoveResult {
 export interface MoveOptions {
   /** Frames that come between the guest's last step and the stop, and after the stop. Default 3. */
   readonly blackout?: number;
+  /** What happens once the source stands still. */
+  readonly stopped?: () => void;
   /** What happens between the save and the load; what it throws gives the move up. */
   readonly between?: () => void;
 }
@@ -20,7 +22,7 @@ export interface MoveOptions {
  * The memory that is left behind is spoilt.
  */
 export async function move(world: World, options: MoveOptions = {}): Promise<MoveResult> {
-  const { blackout = 3, between } = options;
+  const { blackout = 3, stopped, between } = options;
   const to = 1 - world.at;
   const source = world.device;
   const target = world.deviceAt(to);
@@ -35,6 +37,7 @@ export async function move(world: World, options: MoveOptions = {}): Promise<Mov
   world.driver.pause();
   for (let n = 0; n < blackout; n++) world.frame();
   await world.settle(from.migration.setState("stop"));
+  stopped?.();
   for (let n = 0; n < blackout; n++) world.frame();
   const bitmap = new Uint8Array(sourceRam.length / PAGE / 8);
   await world.settle(from.logging.report(range, PAGE, bitmap));

@@ -44,7 +44,7 @@ export class Nic {
 
   /** A frame from outside: the VFs whose queues took it. */
   deliver(frame: Uint8Array): number[] {
-    return this.#pools(frame).filter((index) => this.vfs[index]?.receive(frame) === true);
+    return this.#pools(frame).filter((index) => this.vfs[index]?.receive(frame));
   }
 
   /** Pools whose filters let a frame in, whether they can take it or not. */

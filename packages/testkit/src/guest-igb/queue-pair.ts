@@ -43,12 +43,15 @@ export class IgbQueuePair {
   readonly rx: RxRing;
   readonly #options: IgbQueuePairOptions;
   #poll: Timer | undefined;
+  #doorbell: Timer | undefined;
+  #tail = 0;
   #enabled = false;
 
   constructor(options: IgbQueuePairOptions) {
     const { slot, ram, ringSize, txSegment } = options;
     this.#options = options;
-    this.tx = new TxRing(slot, ram, 0, ringSize, txSegment, igbTxFormat);
+    const doorbell = (tail: number): void => this.#ring(tail);
+    this.tx = new TxRing(slot, ram, 0, ringSize, txSegment, igbTxFormat, doorbell);
     this.rx = new RxRing(slot, ram, 0, ringSize, RX_BUFFER, igbRxFormat);
   }
 
@@ -111,6 +114,8 @@ export class IgbQueuePair {
     this.#enabled = false;
     this.#poll?.cancel();
     this.#poll = undefined;
+    this.#doorbell?.cancel();
+    this.#doorbell = undefined;
   }
 
   /** The transmit vector's handler: igbvf cleans in it. */
@@ -137,6 +142,16 @@ export class IgbQueuePair {
     if (!this.#enabled) return;
     this.rx.checkStall();
     this.tx.checkHang(this.#options.clock.now());
+  }
+
+  /** One doorbell for all that is sent in one turn, as a stack with more to send has it (`xmit_more`). */
+  #ring(tail: number): void {
+    const { slot, clock, guard } = this.#options;
+    this.#tail = tail;
+    this.#doorbell ??= clock.soon(() => {
+      this.#doorbell = undefined;
+      guard(() => slot.write32(IGB.TDT, this.#tail));
+    });
   }
 
   #run(): void {

@@ -18,7 +18,6 @@ const HANG_MS = 5000;
 export class TxRing {
   readonly queue: number;
   readonly iova: number;
-  readonly #slot: PciSlot;
   readonly #ram: GuestRam;
   readonly #size: number;
   readonly #segment: number;
@@ -26,6 +25,7 @@ export class TxRing {
   /** Last descriptor of the packet that begins in a slot. */
   readonly #last: Int32Array;
   readonly #format: TxFormat;
+  readonly #doorbell: (tail: number) => void;
   #use = 0;
   #clean = 0;
   #progressMs = 0;
@@ -35,6 +35,7 @@ export class TxRing {
   completed = 0;
   dropped = 0;
 
+  /** @param doorbell - tells the device the tail; default at once, frame by frame */
   constructor(
     slot: PciSlot,
     ram: GuestRam,
@@ -42,10 +43,11 @@ export class TxRing {
     size: number,
     segment: number,
     format: TxFormat = iavfTxFormat,
+    doorbell: (tail: number) => void = (tail) => slot.write32(format.tail(queue), tail),
   ) {
     this.queue = queue;
     this.#format = format;
-    this.#slot = slot;
+    this.#doorbell = doorbell;
     this.#ram = ram;
     this.#size = size;
     this.#segment = Math.min(segment, SLOT_BUFFER);
@@ -105,7 +107,7 @@ export class TxRing {
     this.#use = index;
     this.packets++;
     this.bytes += frame.length;
-    this.#slot.write32(this.#format.tail(this.queue), index);
+    this.#doorbell(index);
     return true;
   }
 

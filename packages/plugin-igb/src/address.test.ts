@@ -1,0 +1,120 @@
+import { describe, expect, it } from "vitest";
+import { OPCODE } from "./mailbox/messages.ts";
+import { facets, move } from "./testing/move.ts";
+import { GUEST_MAC, World } from "./testing/world.ts";
+
+const OTHER = "02:00:00:00:00:0c";
+
+function filters(world: World): (string | undefined)[] {
+  return world.nic.pf.map(({ filter }) => filter);
+}
+
+async function soundAfter(world: World): Promise<void> {
+  world.traffic(60);
+  world.collect();
+  expect(world.wrongs()).toEqual([]);
+}
+
+describe("the guest's address", () => {
+  it("is on no VF between the two, so that frames never go to both", async () => {
+    const world = await World.create();
+    const seen: (string | undefined)[][] = [];
+    await move(world, { between: () => seen.push(filters(world)) });
+    expect(seen).toEqual([[undefined, undefined]]);
+    expect(filters(world)).toEqual([undefined, GUEST_MAC]);
+  });
+
+  it("is taken back where the move fails after the source gave it up", async () => {
+    const world = await World.create();
+    world.traffic(40);
+    const fails = (): void => {
+      throw new Error("the stream broke");
+    };
+    await expect(move(world, { between: fails })).rejects.toThrow("the stream broke");
+    expect(filters(world)).toEqual([GUEST_MAC, undefined]);
+    await soundAfter(world);
+    await move(world);
+    await soundAfter(world);
+  });
+
+  it("is taken back where the target's PF refuses it, and the target keeps nothing", async () => {
+    const world = await World.create();
+    const refuse = (): void => void world.nic.pf[1]?.refuses.add(OPCODE.SET_MAC_ADDR);
+    await expect(move(world, { between: refuse })).rejects.toMatchObject({
+      code: "ERR_VFMIG_VF_MAC",
+    });
+    expect(filters(world)).toEqual([GUEST_MAC, undefined]);
+    await soundAfter(world);
+  });
+
+  it("stays where it is while the function is only paused", async () => {
+    const world = await World.create();
+    const { migration } = facets(world.device);
+    await world.settle(migration.setState("stop"));
+    expect(filters(world)).toEqual([GUEST_MAC, undefined]);
+    await world.settle(migration.setState("running"));
+    await soundAfter(world);
+  });
+
+  it("is known not to fit before anything stops, where the target's is pinned", async () => {
+    const world = await World.create({ prepare: ({ nic }) => nic.pf[1]?.pin(OTHER) });
+    const source = await world.settle(world.device.description.describe());
+    const reasons = await world.settle(world.deviceAt(1).description.compare(source));
+    expect(reasons).toMatchObject([{ field: "mac", source: GUEST_MAC, target: OTHER }]);
+    await expect(move(world)).rejects.toMatchObject({ code: "ERR_VFMIG_MIGRATION_INCOMPATIBLE" });
+    await soundAfter(world);
+  });
+
+  it("goes to a VF that has another one, where that VF is trusted", async () => {
+    const world = await World.create({
+      prepare({ nic }) {
+        nic.pf[1]?.pin(OTHER);
+        if (nic.pf[1] !== undefined) nic.pf[1].trusted = true;
+      },
+    });
+    const source = await world.settle(world.device.description.describe());
+    expect(await world.settle(world.deviceAt(1).description.compare(source))).toEqual([]);
+    await move(world);
+    await soundAfter(world);
+    // The guest's driver, asked to begin anew, hears of the address that its first PF would have given.
+    await world.settle(world.driver.resetFunction());
+    expect(world.driver.mac).toBe(GUEST_MAC);
+    await soundAfter(world);
+  });
+
+  it("goes from a VF whose administrator pinned it, with a word to that administrator", async () => {
+    const world = await World.create({ prepare: ({ nic }) => nic.pf[0]?.pin(GUEST_MAC) });
+    expect(world.driver.mac).toBe(GUEST_MAC);
+    await move(world);
+    expect(world.warnings.join()).toMatch(/mac 00:00:00:00:00:00/u);
+    await soundAfter(world);
+    await world.settle(world.driver.resetFunction());
+    expect(world.driver.mac).toBe(GUEST_MAC);
+    await soundAfter(world);
+  });
+
+  it("leaves the PF's filters with a reset of the device, and with its end", async () => {
+    const world = await World.create();
+    await world.settle(world.driver.remove());
+    expect(filters(world)[0]).toBe(GUEST_MAC);
+    await world.settle(world.device.reset());
+    expect(filters(world)[0]).toBeUndefined();
+    const other = await World.create();
+    await other.settle(other.device[Symbol.asyncDispose]());
+    expect(filters(other)[0]).toBeUndefined();
+  });
+
+  it("cannot be given up to a PF that does not answer: the guest keeps its device", async () => {
+    const world = await World.create({ options: { pfTimeoutMs: 20 } });
+    const { migration } = facets(world.device);
+    await world.settle(migration.setState("stop"));
+    world.nic.deaf = true;
+    await expect(world.settle(migration.setState("stop-copy"))).rejects.toMatchObject({
+      code: "ERR_VFMIG_PF_SILENT",
+    });
+    world.nic.deaf = false;
+    await world.settle(migration.setState("running"));
+    expect(filters(world)).toEqual([GUEST_MAC, undefined]);
+    await soundAfter(world);
+  });
+});

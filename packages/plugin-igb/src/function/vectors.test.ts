@@ -1,0 +1,122 @@
+import { describe, expect, it } from "vitest";
+import { REGISTER } from "../registers/registers.ts";
+import { FakeRegisters, FakeVectors } from "../testing/fake-context.ts";
+import { Vectors } from "./vectors.ts";
+
+const { EICS, EIMS, EIMC, EIAC, EIAM, EICR, IVAR0, IVAR_MISC, EITR } = REGISTER;
+
+function vectors() {
+  const fake = new FakeVectors();
+  const registers = new FakeRegisters();
+  const unit = new Vectors(fake.context, registers, () => {});
+  const write = (offset: number, value: number): void => void unit.write(offset, value);
+  // As igbvf: receive on vector 1, transmit on 0, the mailbox on 2.
+  write(IVAR0, 0x8081);
+  write(IVAR_MISC, 0x82);
+  return { fake, registers, unit, write };
+}
+
+describe("the guest's interrupts", () => {
+  it("come on the vector that the guest mapped, once for each cause that is cleared by delivery", () => {
+    const { fake, unit, write } = vectors();
+    write(EIAC, 7);
+    write(EIMS, 7);
+    unit.raiseRx();
+    unit.raiseRx();
+    unit.raiseTx();
+    unit.raiseMailbox();
+    expect(fake.signals).toEqual([1, 2, 1]);
+  });
+
+  it("do not come again before the guest clears a cause that does not clear itself", () => {
+    const { fake, unit, write } = vectors();
+    write(EIMS, 7);
+    unit.raiseRx();
+    unit.raiseRx();
+    expect(fake.signals[1]).toBe(1);
+    write(EICR, 2);
+    unit.raiseRx();
+    expect(fake.signals[1]).toBe(2);
+  });
+
+  it("wait behind the mask, and come when it opens", () => {
+    const { fake, unit, write } = vectors();
+    write(EIAC, 7);
+    unit.raiseRx();
+    expect(fake.signals[1]).toBe(0);
+    write(EIMS, 2);
+    expect(fake.signals[1]).toBe(1);
+    write(EIMC, 2);
+    unit.raiseRx();
+    expect(fake.signals[1]).toBe(1);
+    expect(unit.read(EIMS)).toBe(0);
+  });
+
+  it("mask themselves where the guest wants it, so that a poll is not disturbed", () => {
+    const { fake, unit, write } = vectors();
+    write(EIAC, 7);
+    write(EIAM, 7);
+    write(EIMS, 7);
+    unit.raiseRx();
+    unit.raiseRx();
+    expect(fake.signals[1]).toBe(1);
+    write(EIMS, 2);
+    expect(fake.signals[1]).toBe(2);
+  });
+
+  it("are not lost while the guest has no event, nor while the function stands still", () => {
+    const { fake, unit, write } = vectors();
+    write(EIAC, 7);
+    write(EIMS, 7);
+    fake.listens = false;
+    unit.raiseRx();
+    fake.listens = true;
+    unit.freeze();
+    unit.raiseTx();
+    expect(fake.signals).toEqual([0, 0, 0]);
+    unit.thaw();
+    expect(fake.signals).toEqual([1, 1, 0]);
+  });
+
+  it("go nowhere for what the guest has not mapped", () => {
+    const { fake, unit, write } = vectors();
+    write(EIMS, 7);
+    write(IVAR0, 0);
+    unit.raiseRx();
+    unit.raiseTx();
+    expect(fake.signals).toEqual([0, 0, 0]);
+  });
+
+  it("can be raised by the guest itself, and looked at", () => {
+    const { fake, unit, write } = vectors();
+    write(EICS, 4);
+    expect(unit.read(EICR)).toBe(4);
+    expect(unit.read(EICR)).toBe(0);
+    write(EIMS, 7);
+    expect(fake.signals).toEqual([0, 0, 0]);
+  });
+
+  it("are the same on another host", () => {
+    const first = vectors();
+    first.write(EIAC, 7);
+    first.write(EITR + 4, 0x7ffe);
+    first.unit.raiseRx();
+    const second = vectors();
+    second.unit.load(first.unit.save());
+    expect(second.unit.save()).toEqual(first.unit.save());
+    second.write(EIMS, 2);
+    expect(second.fake.signals[1]).toBe(1);
+  });
+
+  it("leave the device's own mapping alone, and throttle it by purpose", () => {
+    const { registers, unit, write } = vectors();
+    // The guest swaps the two.
+    write(IVAR0, 0x8180);
+    write(EITR, 0x100);
+    write(EITR + 4, 0x200);
+    unit.program();
+    expect(registers.values.get(IVAR0)).toBe(0x8081);
+    expect(registers.values.get(EITR)).toBe(0x200);
+    expect(registers.values.get(EITR + 4)).toBe(0x100);
+  });
+});
