@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
+import type * as Infer from "../../packages/iavf/src/vf/shadow/infer.ts";
 import { FAMILIES } from "./rig/family.ts";
 import { flow, Losses, pass, startLog, stopLog, untilDirect, whileSaving } from "./rig/shadow.ts";
 import { World, type WorldOptions } from "./rig/world.ts";
@@ -10,7 +11,7 @@ import { World, type WorldOptions } from "./rig/world.ts";
 const wrong = vi.hoisted(() => ({ tx: 0, rx: 0, halves: true }));
 
 vi.mock("../../packages/iavf/src/vf/shadow/infer.ts", async (original) => {
-  const real = await original<typeof import("../../packages/iavf/src/vf/shadow/infer.ts")>();
+  const real = await original<typeof Infer>();
   return {
     ...real,
     inferTx(...[memory, ring, facts]: Parameters<typeof real.inferTx>) {

@@ -289,7 +289,7 @@ async function enterWithinFrame(world: World, small: number): Promise<number> {
 }
 
 /** Some traffic, a log under traffic, and hand-back as far as it gets. */
-async function round(world: World, below: (n: number) => number, lost: number[]): Promise<void> {
+async function round(world: World, below: (n: number) => number, lost: Losses): Promise<void> {
   await flow(world, below(800), undefined, lost);
   for (let n = below(5); n > 0; n--) {
     world.frame();

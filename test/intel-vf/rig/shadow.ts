@@ -99,12 +99,12 @@ export async function stopLog(world: World): Promise<void> {
 
 /** Waits for `promise` while frames flow. */
 export async function under<T>(world: World, promise: Promise<T>, lost?: Losses): Promise<T> {
-  let over = false;
+  const state = { over: false };
   const watched = promise.finally(() => {
-    over = true;
+    state.over = true;
   });
   watched.catch(() => {});
-  for (let n = 0; n < 10_000 && !over; n++) {
+  for (let n = 0; n < 10_000 && !state.over; n++) {
     // oxlint-disable-next-line no-await-in-loop -- traffic
     await flow(world, 8, undefined, lost);
   }
@@ -165,8 +165,10 @@ function meddled(
         if (index === PCI_REGION.BAR0 && offset === ATQ_REGISTERS.tail) {
           // The ring stands at the start of its buffer; low halves tell buffers apart.
           const mailbox = buffers.find(({ iova }) => iova % 0x1_0000_0000 === ring);
-          for (; mailbox !== undefined && last !== value; last = (last + 1) % 32) {
-            touch(mailbox, last, meddle);
+          if (mailbox !== undefined) {
+            for (let slot = last; slot !== value; slot = (slot + 1) % 32) {
+              touch(mailbox, slot, meddle);
+            }
           }
           last = value;
         }

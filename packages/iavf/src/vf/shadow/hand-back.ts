@@ -3,7 +3,7 @@ import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";
 import { asksNoReport } from "./infer.ts";
 import { leave } from "./leave.ts";
-import { any, type PairParts } from "./pair-requests.ts";
+import { any, NO_HALF, type PairParts } from "./pair-requests.ts";
 import { type Patience, readyHalves, rxCanStop, rxIsNear, txIsAtWrap } from "./ready.ts";
 import type { PairPlace } from "./relay-from.ts";
 import type { SwitchLog } from "./switch-log.ts";
@@ -95,9 +95,7 @@ export class HandBack {
     const over = waited >= PATIENCE_MS;
     const quiet = candidate.rx.position.complete === this.#rxBegan;
     const patience = { over, quiet, dummies };
-    const halves = mailbox.online
-      ? readyHalves(this.#parts.parts(), candidate, patience)
-      : { tx: false, rx: false };
+    const halves = mailbox.online ? readyHalves(this.#parts.parts(), candidate, patience) : NO_HALF;
     if (any(halves)) {
       void this.#leave(candidate, halves);
       return;

@@ -1,6 +1,6 @@
 import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";
-import { askedHalves, enabledHalves, type PairParts } from "./pair-requests.ts";
+import { askedHalves, enabledHalves, NO_HALF, type PairParts } from "./pair-requests.ts";
 
 /**
  * Part of the Rx ring before its end in which a pair may be stopped in the ordinary way. It is what a
@@ -30,7 +30,7 @@ export function readyHalves(parts: PairParts, pair: QueuePair, patience: Patienc
   const enabled = enabledHalves(parts, pair);
   const asked = askedHalves(parts, pair);
   if (parts.queues.configuring || enabled.tx !== asked.tx || enabled.rx !== asked.rx) {
-    return { tx: false, rx: false };
+    return NO_HALF;
   }
   const relayed = {
     tx: pair.half.tx.mode === "relay",
