@@ -1,10 +1,4 @@
-import {
-  VfmigError,
-  type GuestMemory,
-  type MemorySpan,
-  type MemoryWay,
-  type ReachableMemory,
-} from "@vfmig/core";
+import { VfmigError, type GuestMemory, type MemorySpan, type ReachableMemory } from "@vfmig/core";
 import type { PageLog } from "./page-log.ts";
 
 /** What an access at once came to; "messages" where nothing was done, since only messages reach the range. */
@@ -72,8 +66,7 @@ export class Dma {
       into.set(span.bytes.subarray(from, from + into.length));
       return "done";
     }
-    const way = this.#reachable.way(iova, into.length, "read");
-    return this.#across(way, () => this.#memory.read(iova, into));
+    return this.#across(iova, into, "read");
   }
 
   /** Copies to guest memory, as {@link Dma.read}. */
@@ -84,11 +77,7 @@ export class Dma {
       this.#log.mark(iova, from.length);
       return "done";
     }
-    const way = this.#reachable.way(iova, from.length, "write");
-    return this.#across(way, () => {
-      this.#memory.write(iova, from);
-      this.#log.mark(iova, from.length);
-    });
+    return this.#across(iova, from, "write");
   }
 
   /**
@@ -98,7 +87,7 @@ export class Dma {
   fetch(iova: number, into: Uint8Array): boolean | Promise<boolean> {
     const outcome = this.read(iova, into);
     if (outcome !== "messages") return outcome === "done";
-    return this.#attempt(() => this.#reachable.read(iova, into));
+    return this.#byMessages(iova, into, "read");
   }
 
   /** Copies to guest memory, as {@link Dma.fetch}; `from` must not change until it settles. */
@@ -106,27 +95,26 @@ export class Dma {
     const outcome = this.write(iova, from);
     if (outcome !== "messages") return outcome === "done";
     this.#log.mark(iova, from.length);
-    return this.#attempt(() => this.#reachable.write(iova, from));
+    return this.#byMessages(iova, from, "write");
   }
 
-  #across(way: MemoryWay | undefined, copy: () => void): DmaOutcome {
-    if (way === "messages") return "messages";
+  /** What no single mapping holds. */
+  #across(iova: number, bytes: Uint8Array, access: "read" | "write"): DmaOutcome {
+    const way = this.#reachable.way(iova, bytes.length, access);
+    if (way === "messages") return way;
     if (way === undefined) {
       this.#faults++;
       return "fault";
     }
-    copy();
+    this.#memory[access](iova, bytes);
+    if (access === "write") this.#log.mark(iova, bytes.length);
     return "done";
   }
 
-  #attempt(access: () => void | Promise<void>): boolean | Promise<boolean> {
+  async #byMessages(iova: number, bytes: Uint8Array, access: "read" | "write"): Promise<boolean> {
     try {
-      const answer = access();
-      if (answer === undefined) return true;
-      return answer.then(
-        () => true,
-        (error: unknown) => this.#failed(error),
-      );
+      await this.#reachable[access](iova, bytes);
+      return true;
     } catch (error) {
       return this.#failed(error);
     }

@@ -124,19 +124,26 @@ export class RxQueue {
     if (!this.#enabled || config === undefined) return "queue-disabled";
     const frameLength = this.keepsCrc ? length - FCS_BYTES : length;
     if (frameLength > config.maxPacket || length > MAX_CHAIN * this.#bufferSize) return "too-long";
-    if (!this.#posted(config) || (this.waits && !this.#hasRoom(config))) return "no-descriptor";
+    if (!this.#posted(config)) return "no-descriptor";
+    if (this.waits) {
+      if (!this.#hasRoom(config)) return "no-descriptor";
+      this.#keep(frame, length, notes, 0);
+      return "accepted";
+    }
     let done = 0;
-    while (!this.waits && done < length && this.#posted(config)) {
+    while (done < length && this.#posted(config)) {
       const size = Math.min(this.#bufferSize, length - done);
       const outcome = this.#fill(frame, done, size, done + size === length, notes);
       if (outcome === "fault") return "dma-fault";
       if (outcome === "messages") break;
       done += size;
     }
-    if (done < length) {
-      this.#waiting.push({ bytes: frame.slice(0, length), notes: { ...notes }, done });
-    }
+    if (done < length) this.#keep(frame, length, notes, done);
     return "accepted";
+  }
+
+  #keep(frame: Uint8Array, length: number, notes: FrameNotes, done: number): void {
+    this.#waiting.push({ bytes: frame.slice(0, length), notes: { ...notes }, done });
   }
 
   /** Goes on at once with what waited for descriptors. */
