@@ -6,7 +6,7 @@ import type { Logger } from "../logger.ts";
 import type { MigrationOps } from "../sub-driver/facets.ts";
 import type { LoadSession } from "./load-session.ts";
 import type { MigrationFacet, PrecopyInfo } from "./migration-facet.ts";
-import { arcBetween, checkTarget, isSaving, migrationPath } from "./next-state.ts";
+import { arcBetween, checkTarget, isSaving, migrationPath, requiredArcs } from "./next-state.ts";
 import type { SaveSession } from "./save-session.ts";
 import type { Arc, MigrationCapabilities, MigrationState } from "./states.ts";
 
@@ -38,6 +38,8 @@ export interface MigrationControllerOptions {
 export class MigrationController implements MigrationFacet {
   readonly capabilities: MigrationCapabilities;
   readonly #options: MigrationControllerOptions;
+  /** As they were when they were checked; what the sub-driver does to its table later is not looked at. */
+  readonly #arcs: MigrationOps["arcs"];
   /** The asynchronous context of a running arc, so that a call back from inside it is known. */
   readonly #arcContext = new AsyncLocalStorage<{ running: boolean }>();
   #state: MigrationState = "running";
@@ -56,6 +58,7 @@ export class MigrationController implements MigrationFacet {
   constructor(options: MigrationControllerOptions) {
     this.#options = options;
     this.capabilities = options.capabilities;
+    this.#arcs = takeArcs(options.ops, requiredArcs(options.capabilities));
   }
 
   get state(): MigrationState {
@@ -269,8 +272,7 @@ export class MigrationController implements MigrationFacet {
   }
 
   #run(arc: Arc, signal: AbortSignal): Promise<void> {
-    const { guard, ops } = this.#options;
-    return guard.start(`the arc ${arc}`, () => ops.arcs[arc]?.(signal));
+    return this.#options.guard.start(`the arc ${arc}`, () => this.#arcs[arc]?.(signal));
   }
 
   /** Waits for a cancelled arc to come to rest, but not for ever. */
@@ -319,6 +321,10 @@ export class MigrationController implements MigrationFacet {
       { layer, details: { ...details, arc, errno: "ETIMEDOUT" }, cause: named },
     );
   }
+}
+
+function takeArcs({ arcs }: MigrationOps, needed: readonly Arc[]): MigrationOps["arcs"] {
+  return Object.fromEntries(needed.map((arc) => [arc, arcs[arc]?.bind(arcs)]));
 }
 
 function outcomeOf(failure: VfmigError): ArcOutcome {

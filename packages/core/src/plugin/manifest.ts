@@ -8,6 +8,9 @@ import type { SubDriverDefinition } from "../sub-driver/definition.ts";
 /** A name becomes a part of layers, metric labels and state headers, hence narrow. */
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
+/** No sub-driver passes for the kernel's vfio-pci or another base. */
+const KERNELS = /^vfio(?![a-z0-9])/;
+
 const words = z.string().trim().min(1, { error: "expected words, found an empty text" });
 const id16 = z.int().min(0).max(0xffff);
 /** State versions go on the wire as 32 bits. */
@@ -70,9 +73,16 @@ const state = z
   });
 
 const manifest = z.strictObject({
-  name: z.string().regex(NAME, {
-    error: "expected 1 to 64 lower-case letters, digits, '.', '_' or '-', a letter or digit first",
-  }),
+  name: z
+    .string()
+    .regex(NAME, {
+      error:
+        "expected 1 to 64 lower-case letters, digits, '.', '_' or '-', a letter or digit first",
+    })
+    .refine((name) => !KERNELS.test(name), {
+      error:
+        'begins with "vfio", as only bases are called; name it after the device that it drives',
+    }),
   version: z.string().refine((text) => valid(text) !== null, {
     error: "expected a semantic version such as 1.2.0",
   }),

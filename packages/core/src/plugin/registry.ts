@@ -1,4 +1,5 @@
 import { satisfies } from "semver";
+import { deepFreeze } from "../config/deep-freeze.ts";
 import type { DriverIdentity, PciIdentity } from "../device/info.ts";
 import { VfmigError } from "../errors/vfmig-error.ts";
 import type { SubDriverDefinition } from "../sub-driver/definition.ts";
@@ -42,7 +43,7 @@ export interface PluginUse {
 /** The sub-drivers of one process. Nothing gets in but by {@link PluginRegistry.register}. */
 export interface PluginRegistry {
   /**
-   * Checks what a package exports as default, and takes it up under its name.
+   * Checks what a package exports as default, freezes it, and takes it up under its name.
    * @throws VfmigError `ERR_VFMIG_PLUGIN_MANIFEST`, `ERR_VFMIG_PLUGIN_API_VERSION`,
    * `ERR_VFMIG_PLUGIN_DUPLICATE`, `ERR_VFMIG_PLUGIN_FACET_MISSING`,
    * `ERR_VFMIG_PLUGIN_CAPABILITY_UNDECLARED`
@@ -94,7 +95,7 @@ class Registry implements PluginRegistry {
   }
 
   register(value: unknown, origin: PluginOrigin): RegisteredPlugin {
-    const definition = validateManifest(value);
+    const definition = deepFreeze(validateManifest(value));
     const { name, version } = definition;
     checkApiVersion(definition, this.#apiVersion, origin.package);
     checkCapabilities(definition);
