@@ -74,9 +74,16 @@ async function ask(
   return parseResources(reply);
 }
 
-/** What the guest was granted, and what it asked for that no PF grants but some look at. */
+const ANY_RSS = VF_CAP.RSS_PF | VF_CAP.RSS_REG | VF_CAP.RSS_AQ;
+
+/**
+ * What the guest was granted, and what it asked for that no PF grants but some look at. A guest that has
+ * no say in RSS needs one all the same, said for it, where this host's VF has other pairs.
+ */
 function wishes({ family }: Parts, { capsAsked = 0, resources }: ConversationState): number {
-  return ((resources?.caps ?? 0) | (capsAsked & family.neverGranted)) >>> 0;
+  const granted = resources?.caps ?? 0;
+  const rss = (granted & ANY_RSS) === 0 ? VF_CAP.RSS_PF : 0;
+  return (granted | rss | (capsAsked & family.neverGranted)) >>> 0;
 }
 
 /** @throws VfmigError `ERR_VFMIG_VF_GRANTS_LESS` */
