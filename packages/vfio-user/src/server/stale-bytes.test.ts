@@ -76,6 +76,21 @@ describe.each(TEST_IOS)("the answers of a vfio-user server $name", (testIo) => {
   });
 });
 
+describe.each(TEST_IOS)("the end of a device's state $name", (testIo) => {
+  it("is padded with zeros, not with the state that was read before", async () => {
+    await using all = Harness.of(testIo);
+    const peer = await all.negotiated();
+    all.device.bar.fill(0xa5);
+    peer.command(1, 16, setState(3));
+    peer.command(2, 17, u32(8 + BAR_BYTES, BAR_BYTES));
+    peer.command(3, 17, u32(3008, 3000));
+    expect((await peer.reply(1)).errno).toBe(0);
+    expect((await peer.reply(2)).payload.at(-1)).toBe(0xa5);
+    expect((await peer.reply(3)).payload).toEqual(join(u32(8, 0), new Uint8Array(3000)));
+    peer.close();
+  });
+});
+
 describe.each(TEST_IOS)("the numbers of states $name", (testIo) => {
   it.each([8, 9, 0x8000_0000, 0xffff_ffff])(
     "beyond the last, as %i, are refused and change nothing",
