@@ -39,11 +39,8 @@ export class Served implements AsyncDisposable {
     this.folder = folder;
   }
 
-  /**
-   * Writes a configuration of these devices and serves it. `{folder}` in an option is the configuration's.
-   * @param limitMs how long that may take
-   */
-  static async start(entries: readonly DeviceEntry[], limitMs = 30_000): Promise<Served> {
+  /** Writes a configuration of these devices and serves it. `{folder}` in an option is the configuration's. */
+  static async start(entries: readonly DeviceEntry[]): Promise<Served> {
     const folder = await mkdtemp(join(tmpdir(), "vfmig-e2e-"));
     await symlink(modules, join(folder, "node_modules"));
     const text = JSON.stringify({ devices: entries }).replaceAll("{folder}", folder);
@@ -60,8 +57,9 @@ export class Served implements AsyncDisposable {
     ];
     const child = new Child(process.execPath, words);
     try {
-      const line = await within(limitMs, "vfmig serve", firstLine(child));
-      const { devices } = JSON.parse(line) as { devices: readonly ServedDevice[] };
+      const line = await within(30_000, "vfmig serve", firstLine(child));
+      const { devices } = JSON.parse(line) as { devices?: readonly ServedDevice[] };
+      if (devices === undefined) throw new Error(`vfmig serve failed: ${line}`);
       return new Served(child, devices, folder);
     } catch (error) {
       await child.kill();

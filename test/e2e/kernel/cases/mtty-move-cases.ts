@@ -59,29 +59,25 @@ async function move(
 export const cases: readonly BedCase[] = [
   {
     name: "one that is served by vfio-user moves with registers that change during PRE_COPY",
-    limitSeconds: 240,
+    limitSeconds: 270,
     async run() {
       const entries = DEVICES.mdevs.map((uuid, index) => ({
         name: `uart${index}`,
         base: { package: "@vfmig/vfio-pci-base", options: { uuid } },
       }));
-      const { served, clients } = await serve(entries);
-      await using _served = served;
-      try {
-        const [first, second] = clients;
-        assert.ok(first?.migration && second?.migration, "the kernel's migration is passed on");
-        const { preCopy, p2p } = first.migration.capabilities;
-        assert.deepEqual({ preCopy, p2p }, { preCopy: true, p2p: true });
-        let sizes = { early: 0, late: 0 };
-        for (let round = 0; round < ROUNDS; round += 1) {
-          const [source, target] = round % 2 === 0 ? [first, second] : [second, first];
-          sizes = await move(source, target, round);
-        }
-        assert.ok(sizes.early > 0 && sizes.late > 0, "both copies carried something");
-        return { moves: ROUNDS, "bytes before": sizes.early, "bytes after": sizes.late };
-      } finally {
-        for (const client of clients) await client.close();
+      await using serving = await serve(entries);
+      const { clients } = serving;
+      const [first, second] = clients;
+      assert.ok(first?.migration && second?.migration, "the kernel's migration is passed on");
+      const { preCopy, p2p } = first.migration.capabilities;
+      assert.deepEqual({ preCopy, p2p }, { preCopy: true, p2p: true });
+      let sizes = { early: 0, late: 0 };
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const [source, target] = round % 2 === 0 ? [first, second] : [second, first];
+        sizes = await move(source, target, round);
       }
+      assert.ok(sizes.early > 0 && sizes.late > 0, "both copies carried something");
+      return { moves: ROUNDS, "bytes before": sizes.early, "bytes after": sizes.late };
     },
   },
 ];

@@ -1,26 +1,36 @@
-import { connectVfioUser, type VfioUserClient } from "@vfmig/vfio-user";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { silentLogger, systemClock } from "@vfmig/core";
+import { openHost } from "@vfmig/host";
 import { createLinuxIo } from "@vfmig/linux";
+import { connectVfioUser, type VfioUserClient } from "@vfmig/vfio-user";
 import type { DeviceEntry } from "../../serve/configurations.ts";
-import { Served } from "../../serve/served.ts";
 
-/** Three processes start there, each of which takes seconds in emulation. */
-const START_MS = 150_000;
+const MODULES = fileURLToPath(new URL("../../../node_modules", import.meta.url));
+/** Each device's process takes seconds to start in emulation, and many on a busy machine. */
+const OPEN_LIMIT_MS = 150_000;
 
-/** Devices that `vfmig serve` serves in the guest, each with a client of ours. */
-export async function serve(
-  entries: readonly DeviceEntry[],
-): Promise<{ readonly served: Served; readonly clients: readonly VfioUserClient[] }> {
-  const served = await Served.start(entries, START_MS);
+/** Devices that our host serves in the guest, each in a process of its own and with a client here. */
+export interface Serving extends AsyncDisposable {
+  readonly clients: readonly VfioUserClient[];
+}
+
+export async function serve(entries: readonly DeviceEntry[]): Promise<Serving> {
+  await using stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), "vfmig-bed-"));
+  stack.defer(async () => rm(folder, { recursive: true }));
+  await symlink(MODULES, join(folder, "node_modules"));
+  await writeFile(join(folder, "vfmig.config.json"), JSON.stringify({ devices: entries }));
+  const options = { config: folder, logger: silentLogger, clock: systemClock };
+  const host = stack.use(await openHost({ ...options, openLimitMs: OPEN_LIMIT_MS }));
+  const io = createLinuxIo();
   const clients: VfioUserClient[] = [];
-  try {
-    const io = createLinuxIo();
-    for (const { socketPath: path } of served.devices) {
-      clients.push(await connectVfioUser({ io, path, regionFds: false, syncTimeoutMs: 60_000 }));
-    }
-    return { served, clients };
-  } catch (error) {
-    for (const client of clients) await client.close();
-    await served[Symbol.asyncDispose]();
-    throw error;
+  for (const { socketPath: path } of host.devices) {
+    const client = await connectVfioUser({ io, path, regionFds: false, syncTimeoutMs: 60_000 });
+    clients.push(stack.use(client));
   }
+  const opened = stack.move();
+  return { clients, [Symbol.asyncDispose]: async () => opened.disposeAsync() };
 }
