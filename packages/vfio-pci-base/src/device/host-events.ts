@@ -58,8 +58,7 @@ export class HostEvents {
       const info = irqs[index];
       if (info === undefined || info.count === 0 || !info.eventfd) continue;
       const fd = this.#io.eventfd();
-      const watch = this.#io.watch(fd, () => this.#signalled(index));
-      this.#armed.set(index, { fd, watch, count: 0, user: undefined });
+      this.#armed.set(index, { fd, watch: this.#watch(fd, index), count: 0, user: undefined });
       set(index, fd);
     }
   }
@@ -79,6 +78,15 @@ export class HostEvents {
       this.#io.close(fd);
     }
     this.#armed.clear();
+  }
+
+  #watch(fd: number, index: number): Watch {
+    try {
+      return this.#io.watch(fd, () => this.#signalled(index));
+    } catch (error) {
+      this.#io.close(fd);
+      throw error;
+    }
   }
 
   #signalled(index: number): void {
