@@ -1,8 +1,8 @@
-import { IAVF_7_2_CAPS } from "@vfmig/iavf";
+import { buildQueueConfig, IAVF_7_2_CAPS, VF_CAP, VIRTCHNL_OP } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
 import { E810 } from "./rig/family.ts";
 import { move } from "./rig/move.ts";
-import { udp, World } from "./rig/world.ts";
+import { RAM_IOVA, udp, World } from "./rig/world.ts";
 
 describe("a guest with flexible Rx descriptors", () => {
   test.each([200, 1500])(
@@ -27,6 +27,48 @@ describe("a guest with flexible Rx descriptors", () => {
       await world.close();
     },
   );
+
+  test("gets no format that it was not granted", async () => {
+    const world = await World.create({
+      family: E810,
+      models: [{ grantedCaps: (IAVF_7_2_CAPS & ~VF_CAP.RX_FLEX_DESC) >>> 0 }],
+      driver: { capabilities: IAVF_7_2_CAPS },
+    });
+    const pair = {
+      tx: {
+        vsiId: 1,
+        queue: 0,
+        length: 64,
+        headWriteBack: false,
+        base: Number(RAM_IOVA),
+        headAddress: 0,
+      },
+      rx: {
+        vsiId: 1,
+        queue: 0,
+        length: 64,
+        headerSize: 0,
+        split: false,
+        bufferSize: 2048,
+        maxPacket: 1522,
+        crcDisable: 0,
+        rxdid: 2,
+        flags: 0,
+        base: Number(RAM_IOVA) + 0x1000,
+        splitPosition: 0,
+      },
+    };
+    const { status } = await world.settle(
+      world.driver.ask(VIRTCHNL_OP.CONFIG_VSI_QUEUES, (vsiId) =>
+        buildQueueConfig({ vsiId, pairs: [pair] }),
+      ),
+    );
+    expect(status).toBe(-5);
+    world.traffic(100);
+    world.quiesce();
+    expect(world.wrongs()).toEqual([]);
+    await world.close();
+  });
 
   test("moves with frames that fill several buffers", async () => {
     const world = await World.create({

@@ -2,7 +2,6 @@ import type { MailboxHooks, RequestVerdict } from "../../mailbox/options.ts";
 import type { ReceivedMessage } from "../../mailbox/private-mailbox.ts";
 import { txTail } from "../../registers.ts";
 import { viewOf } from "../../virtchnl/body.ts";
-import { VF_CAP } from "../../virtchnl/capabilities.ts";
 import { guestLinkSpeed } from "../../virtchnl/events.ts";
 import { VIRTCHNL_OP, VIRTCHNL_STATUS, virtchnlName } from "../../virtchnl/opcodes.ts";
 import { parseIrqMap, parseQueueConfig, parseQueueSelect } from "../../virtchnl/queues.ts";
@@ -13,10 +12,10 @@ import {
   parseResourcesRequest,
   RESOURCES_FIELD,
 } from "../../virtchnl/session.ts";
-import { RXDID } from "../../descriptors/rx-flex.ts";
 import { hiddenOperation, shownCaps } from "../features/features.ts";
 import { formatBits } from "../describe/rx-formats.ts";
 import type { Parts } from "../parts.ts";
+import { judgeFormat } from "../queues/judge.ts";
 
 /** What this plugin does with each request of the guest and each answer of the PF. */
 export function createHooks(parts: () => Parts): MailboxHooks {
@@ -95,10 +94,9 @@ function askFor({ context }: Parts, body: Uint8Array): Uint8Array {
 function configure(parts: Parts, body: Uint8Array): RequestVerdict {
   const { queues, mailbox, registers } = parts;
   const { pairs } = parseQueueConfig(body);
-  const formats = ((mailbox.conversation.resources?.caps ?? 0) & VF_CAP.RX_FLEX_DESC) !== 0;
-  const flexible = pairs.some(({ rx }) => rx.rxdid >= RXDID.FLEX_NIC);
-  const relayed =
-    flexible && !formats ? "an Rx format that was not granted" : queues.configure(body);
+  const caps = mailbox.conversation.resources?.caps ?? 0;
+  const [problem] = pairs.map((pair) => judgeFormat(pair, caps)).filter((it) => it !== undefined);
+  const relayed = problem ?? queues.configure(body);
   if (typeof relayed === "string") {
     refuse(parts, VIRTCHNL_OP.CONFIG_VSI_QUEUES, relayed);
     return { kind: "answer", status: VIRTCHNL_STATUS.PARAM };

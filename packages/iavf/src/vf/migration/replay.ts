@@ -4,7 +4,7 @@ import { askOffloads } from "../describe/ask.ts";
 import { offersOf } from "../describe/offers.ts";
 import { vfError } from "../errors.ts";
 import type { Parts } from "../parts.ts";
-import { judgePair } from "../queues/judge.ts";
+import { judgeFormat, judgePair } from "../queues/judge.ts";
 import { type VfState, parseRecord, RECORD_TYPES } from "../state/schema.ts";
 import { enableEmpty } from "./enable.ts";
 import { negotiate, refuseLess } from "./negotiate.ts";
@@ -60,7 +60,8 @@ function complete(parts: Parts, records: Partial<VfState>): VfState {
   const state = records as VfState;
   const { conversation, queues } = state;
   for (const pair of conversation.pairs) {
-    const problem = judgePair(pair, parts.family);
+    const problem =
+      judgePair(pair, parts.family) ?? judgeFormat(pair, conversation.resources?.caps ?? 0);
     if (problem !== undefined) {
       throw vfError(
         parts.family,
@@ -101,6 +102,7 @@ async function replay(parts: Parts, state: VfState, signal: AbortSignal): Promis
     return;
   }
   const options = { timeoutMs: context.options.pfTimeoutMs, signal };
+  queues.adopt(queues.build({ pairs: state.conversation.pairs }));
   // All is sent at once: a PF takes requests in their order, and what is refused ends the load.
   const offloads = askOffloads(parts, granted, signal);
   const asked = repeatedRequests(mailbox.conversation, granted).map(
@@ -114,9 +116,8 @@ async function replay(parts: Parts, state: VfState, signal: AbortSignal): Promis
       }
     },
   );
-  queues.adopt(queues.build({ pairs: state.conversation.pairs }));
-  await Promise.all([...asked, enableEmpty(parts, signal)]);
-  const target = { ...offersOf(granted, context.options.uncarried), ...(await offloads) };
+  const [offered] = await Promise.all([offloads, ...asked, enableEmpty(parts, signal)]);
+  const target = { ...offersOf(granted, context.options.uncarried), ...offered };
   refuseLess(parts, target, { offloads: true });
 }
 

@@ -1,6 +1,8 @@
 import type { GuestMemory } from "@vfmig/core";
+import { RXDID } from "../../descriptors/rx-flex.ts";
 import { RX_DESCRIPTOR_SIZE } from "../../descriptors/rx.ts";
 import { TX_DESCRIPTOR_SIZE } from "../../descriptors/tx.ts";
+import { VF_CAP } from "../../virtchnl/capabilities.ts";
 import type { QueuePairConfig } from "../../virtchnl/queues.ts";
 import type { VfFamily } from "../family.ts";
 import { MAX_RING } from "./ring-memory.ts";
@@ -38,6 +40,13 @@ export function judgePair(
     judgeRing("Tx", tx.base, tx.length, TX_DESCRIPTOR_SIZE, 8, memory) ??
     judgeRing("Rx", rx.base, rx.length, RX_DESCRIPTOR_SIZE, 32, memory)
   );
+}
+
+/** Why a pair may not have its Rx format, by the capability bits that the guest was granted. */
+export function judgeFormat({ rx }: QueuePairConfig, caps: number): string | undefined {
+  return rx.rxdid >= RXDID.FLEX_NIC && (caps & VF_CAP.RX_FLEX_DESC) === 0
+    ? `Rx descriptor format ${rx.rxdid} was not granted`
+    : undefined;
 }
 
 function judgeRing(
