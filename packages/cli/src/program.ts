@@ -6,6 +6,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { devicesCommand } from "./commands/devices.ts";
 import { pluginCommand } from "./commands/plugin.ts";
 import { recordingCommands } from "./commands/recording.ts";
+import { replaceCommand } from "./commands/replace.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { stateCommand } from "./commands/state.ts";
 import { EXIT, exitCodeFor } from "./exit-codes.ts";
@@ -42,6 +43,7 @@ export async function runCli(words: readonly string[]): Promise<number> {
   for (const add of [
     demoCommand,
     serveCommand,
+    replaceCommand,
     configCommand,
     pluginCommand,
     stateCommand,

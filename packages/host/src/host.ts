@@ -10,7 +10,9 @@ import {
 import { acquireFor } from "./acquiring/acquire.ts";
 import { DeviceProcess } from "./device-process/device-process.ts";
 import { deviceMain } from "./device-process/main-url.ts";
+import type { Replaced } from "./device-process/protocol.ts";
 import { withOptions } from "./opening/with-options.ts";
+import { createReplacer } from "./replacing/replacer.ts";
 import { makeRuntimeFolder } from "./runtime-folder.ts";
 
 export interface HostOptions {
@@ -35,11 +37,19 @@ export interface HostOptions {
 /** Served devices, each in its own process; ends them all when it is disposed. */
 export interface Host extends AsyncDisposable {
   readonly loaded: LoadedConfig;
-  /** In the configuration's order. */
+  /** In the configuration's order, without those that stand by. */
   readonly devices: readonly DeviceProcess[];
   /** Folder of this run's sockets. */
   readonly runtimeFolder: string;
   readonly logger: Logger;
+  /**
+   * Lets the device of another entry take the place of a served one, while its client goes on.
+   * @param name the served device
+   * @param entry one with `standby`, or one whose place another has taken
+   * @throws VfmigError `ERR_VFMIG_HOST_NO_DEVICE`, `ERR_VFMIG_HOST_STANDBY`, or why it could not; the device that was
+   * there goes on
+   */
+  replace(name: string, entry: string): Promise<Replaced>;
 }
 
 /**
@@ -63,6 +73,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
   const main = deviceMain();
   const started = await Promise.allSettled(
     loaded.config.devices.map(async (entry, index) => {
+      if (entry.standby === true) return undefined;
       const { name } = entry;
       const { folder } = loaded;
       // Closed here once the process has its own.
@@ -95,7 +106,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
     }),
   );
   const devices = started.flatMap((result) =>
-    result.status === "fulfilled" ? [result.value] : [],
+    result.status === "fulfilled" && result.value !== undefined ? [result.value] : [],
   );
   const close = async (): Promise<void> => {
     // One after the other: a device may stand on one that comes later in the configuration.
@@ -107,7 +118,8 @@ export async function openHost(options: HostOptions): Promise<Host> {
     await close();
     throw failed.reason;
   }
-  return { loaded, devices, runtimeFolder, logger, [Symbol.asyncDispose]: close };
+  const replace = createReplacer(loaded, devices);
+  return { loaded, devices, runtimeFolder, logger, replace, [Symbol.asyncDispose]: close };
 }
 
 /** Where the trace or the recording of one device goes. */

@@ -1,5 +1,5 @@
 import { Option, type Command } from "commander";
-import { openHost, traceFileOf, type DeviceProcess } from "@vfmig/host";
+import { openControl, openHost, traceFileOf, type DeviceProcess } from "@vfmig/host";
 import { DRIVER_MODES, systemClock, type DriverMode } from "@vfmig/core";
 import { qemuArguments, shellLine } from "../output/qemu-arguments.ts";
 import { terminalLogger } from "../output/terminal.ts";
@@ -11,6 +11,7 @@ interface ServeOptions {
   readonly mode?: DriverMode;
   readonly trace?: string;
   readonly record?: string;
+  readonly control?: string;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -22,6 +23,7 @@ Examples:
   vfmig serve --trace /tmp/vf             every message, readable, in /tmp/vf.<device>
   vfmig serve --mode base                 without any driver; --mode transparent: with core's pass-through
   vfmig serve --record /tmp/run           for vfmig attribute, in /tmp/run.<device>
+  vfmig serve --control /run/vfmig.sock   take requests there, such as vfmig replace
   vfmig serve --json                      one JSON object on one line, once every device is served
 
 Stop it with Ctrl-C or SIGTERM: clients are disconnected, devices closed, sockets removed.`;
@@ -40,6 +42,7 @@ export function serveCommand(program: Command, context: CommandContext): void {
     )
     .option("--record <file>", "record what guests see of each device into <file>.<device>")
     .option("--trace <file>", "write each device's vfio-user messages to <file>.<device>")
+    .option("--control <path>", "unix socket for requests to this host, such as vfmig replace")
     .option("--json", "print one JSON object on stdout")
     .option("-v, --verbose", "show what the layers log")
     .addHelpText("after", EXAMPLES)
@@ -61,6 +64,8 @@ async function serve(options: ServeOptions, { terminal }: CommandContext): Promi
       mode: options.mode,
       record: options.record,
     });
+    await using _control =
+      options.control === undefined ? undefined : await openControl(host, options.control);
     terminal.result(
       options.json
         ? JSON.stringify({ schemaVersion: 1, devices: host.devices.map((d) => asJson(d, options)) })

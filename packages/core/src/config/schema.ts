@@ -60,6 +60,10 @@ const device = z.strictObject({
     .min(1, { error: "expected a path" })
     .optional()
     .describe("Unix socket of the device, relative to the configuration's folder."),
+  standby: z
+    .boolean()
+    .optional()
+    .describe("Not served: opened only to take the place of a device that is."),
 });
 
 type Device = z.infer<typeof device>;
@@ -99,6 +103,14 @@ export const configSchema: z.ZodType<VfmigConfig> = z
     };
     refuseShared(devices, "name", report);
     refuseShared(devices, "socket", report);
+    for (const [index, { standby, socket }] of devices.entries()) {
+      if (standby !== true || socket === undefined) continue;
+      const hint = "leave socket out: it takes over that of the device which it replaces";
+      report(["devices", index, "socket"], "a standby device is not served", hint);
+    }
+    if (devices.length > 0 && devices.every(({ standby }) => standby === true)) {
+      report(["devices"], "every device is a standby", "serve at least one device");
+    }
   });
 
 /**

@@ -37,6 +37,8 @@ export interface DeviceConfig {
   readonly dirtySources?: readonly DirtySource[] | undefined;
   /** Where the device listens for its VMM; relative to the configuration's folder. */
   readonly socket?: string | undefined;
+  /** Not served: opened only to take the place of a device that is (`vfmig replace`). Default false. */
+  readonly standby?: boolean | undefined;
 }
 
 /** What `vfmig.config.ts` exports. */

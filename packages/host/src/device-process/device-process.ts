@@ -17,6 +17,7 @@ import type {
   HostAnswers,
   HostMessage,
   HostRequest,
+  Replaced,
 } from "./protocol.ts";
 import { fromWireError } from "./wire-error.ts";
 
@@ -39,6 +40,8 @@ export interface DeviceProcessOptions {
   /** Milliseconds that the device may take to open, and to answer one question. */
   readonly openLimitMs?: number;
   readonly answerLimitMs?: number;
+  /** The same for a replacement, which opens a device and moves another's state. Default 120,000. */
+  readonly replaceLimitMs?: number;
 }
 
 /** A device in a process of its own, seen from the host. */
@@ -50,6 +53,7 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
   readonly #exited: Promise<void>;
   #nextId = 1;
   #ready: { identity: DeviceIdentity; socketPath: string; mode: DriverMode } | undefined;
+  #entry: string;
   #opened: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #end: string | undefined;
   #stopping = false;
@@ -57,6 +61,7 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
   private constructor(options: DeviceProcessOptions) {
     this.#options = options;
     this.name = options.start.device;
+    this.#entry = this.name;
     const { grant, stdio } = inherit(options.grant);
     this.#child = fork(options.main, [JSON.stringify({ ...options.start, ...grant })], {
       stdio: ["ignore", "inherit", "inherit", "ipc", ...stdio],
@@ -103,6 +108,11 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
     return this.#served().identity;
   }
 
+  /** The configuration's entry that is served: the one it was started with, or one that took its place. */
+  get entry(): string {
+    return this.#entry;
+  }
+
   /** How the driver really runs; `base` also where none is named. */
   get mode(): DriverMode {
     return this.#served().mode;
@@ -129,6 +139,19 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
     return this.#ask({ ask: "status" });
   }
 
+  /**
+   * Another entry's device takes this one's place, while its client goes on.
+   * @throws VfmigError why not; the device that was there goes on
+   */
+  async replace(entry: string): Promise<Replaced> {
+    const limit = this.#options.replaceLimitMs ?? 120_000;
+    const replaced = await this.#ask({ ask: "replace", with: entry }, limit);
+    const { identity, mode } = replaced;
+    this.#entry = replaced.entry;
+    this.#ready = { ...this.#served(), identity, mode };
+    return replaced;
+  }
+
   /** Asks the process to close its device, and ends it if it does not within two seconds. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#end !== undefined) return;
@@ -147,10 +170,12 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
     return this.#ready;
   }
 
-  #ask<Request extends HostRequest>(request: Request): Promise<HostAnswers[Request["ask"]]> {
+  #ask<Request extends HostRequest>(
+    request: Request,
+    limit = this.#options.answerLimitMs ?? 15_000,
+  ): Promise<HostAnswers[Request["ask"]]> {
     if (this.#end !== undefined) return Promise.reject(this.#fault(this.#end));
     const id = this.#nextId++;
-    const limit = this.#options.answerLimitMs ?? 15_000;
     return new Promise<unknown>((resolve, reject) => {
       const timer = this.#options.clock.after(limit, () => {
         this.#pending.delete(id);

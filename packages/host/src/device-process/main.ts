@@ -4,9 +4,8 @@ import {
   quietLogger,
   systemClock,
   VfmigError,
-  type ComposedDevice,
+  type BaseGrant,
   type Logger,
-  type VfioDevice,
 } from "@vfmig/core";
 import { createLinuxIo, type NativeIo } from "@vfmig/linux";
 import { container } from "tsyringe";
@@ -15,7 +14,9 @@ import { join } from "node:path";
 import { DeviceOpener, type OpenedDevice } from "../opening/device-opener.ts";
 import { TOKENS } from "../opening/tokens.ts";
 import { withOptions } from "../opening/with-options.ts";
-import type { DeviceMessage, DeviceStart, HostMessage, LogLevel } from "./protocol.ts";
+import { descriptionOf } from "./description-of.ts";
+import { Place } from "./place.ts";
+import type { DeviceMessage, DeviceStart, HostMessage, LogLevel, Replaced } from "./protocol.ts";
 import { recordIntoFile, replayIntoFile } from "./recording-file.ts";
 import { openTraceFile } from "./trace-file.ts";
 import { toWireError } from "./wire-error.ts";
@@ -31,32 +32,31 @@ async function main(start: DeviceStart): Promise<void> {
   scope.registerInstance(TOKENS.io, io);
 
   const { config, folder } = await loadConfig(start.configFile);
-  const index = config.devices.findIndex((device) => device.name === start.device);
-  const entry = config.devices[index];
-  if (entry === undefined) throw noDevice(start, config.devices);
-  const { runtimeFolder, grant } = start;
-  const opened = await scope
-    .resolve(DeviceOpener)
-    .open(withOptions(entry, start), `devices[${index}]`, {
-      folder,
-      runtimeFolder,
-      grant,
-      interposed: start.interposed,
-    });
+  const { runtimeFolder } = start;
+  const open = (name: string, grant?: BaseGrant): Promise<OpenedDevice> => {
+    const index = config.devices.findIndex((device) => device.name === name);
+    const entry = config.devices[index];
+    if (entry === undefined) throw noDevice(start.configFile, name, config.devices);
+    const folders = { folder, runtimeFolder, grant, interposed: start.interposed };
+    const opener = scope.resolve(DeviceOpener);
+    return opener.open(withOptions(entry, start), `devices[${index}]`, folders);
+  };
+  const opened = await open(start.device, start.grant);
+  const { socket } = config.devices.find(({ name }) => name === start.device) ?? {};
   if (start.replay !== undefined) return await replayHere(opened, start.replay, io, logger);
   const recorder =
     start.recordFile === undefined
       ? undefined
       : recordIntoFile(opened, start.recordFile, io, systemClock, logger);
+  const place = new Place({ first: opened, entry: start.device, open, clock: systemClock, logger });
+  const device = recorder ?? place.device;
   const path =
-    entry.socket === undefined
-      ? join(runtimeFolder, `${entry.name}.sock`)
-      : join(folder, entry.socket);
+    socket === undefined ? join(runtimeFolder, `${start.device}.sock`) : join(folder, socket);
   const trace =
     start.traceFile === undefined ? undefined : openTraceFile(start.traceFile, systemClock, logger);
   const server = createVfioUserServer({
     io,
-    device: recorder ?? opened.device,
+    device,
     path,
     logger,
     ...(trace === undefined ? {} : { trace: trace.write }),
@@ -65,9 +65,14 @@ async function main(start: DeviceStart): Promise<void> {
   const stop = async (): Promise<void> => {
     await server[Symbol.asyncDispose]();
     trace?.[Symbol.dispose]();
-    await (recorder ?? opened.device)[Symbol.asyncDispose]();
+    await device[Symbol.asyncDispose]();
   };
-  process.on("message", (message) => void answer(message as HostMessage, opened, stop));
+  const replace = (name: string): Promise<Replaced> => {
+    if (recorder !== undefined) throw recorded(start.device);
+    return place.replace(name);
+  };
+  const served = { opened: () => place.opened, stop, replace };
+  process.on("message", (message) => void answer(message as HostMessage, served));
   // A host that dies takes its devices with it: nobody is left to ask for them.
   process.once("disconnect", () => process.exit(0));
   const { identity } = opened.device.info;
@@ -84,65 +89,67 @@ async function replayHere(
   const { identity } = opened.device.info;
   await replayIntoFile(opened, replay, io, systemClock, logger);
   const done = { device: opened.device, composed: undefined, mode: opened.mode };
-  process.on("message", (message) => void answer(message as HostMessage, done, async () => {}));
+  const replace = (): never => {
+    throw recorded(identity.device);
+  };
+  const served = { opened: () => done, stop: async () => {}, replace };
+  process.on("message", (message) => void answer(message as HostMessage, served));
   process.once("disconnect", () => process.exit(0));
   say({ say: "ready", identity, socketPath: "", mode: opened.mode });
 }
 
-async function answer(
-  message: HostMessage,
-  opened: OpenedDevice,
-  stop: () => Promise<void>,
-): Promise<void> {
+/** What the host can ask about. */
+interface Served {
+  /** What is served now. */
+  readonly opened: () => OpenedDevice;
+  readonly stop: () => Promise<void>;
+  readonly replace: (name: string) => Promise<Replaced>;
+}
+
+async function answer(message: HostMessage, served: Served): Promise<void> {
   try {
-    say({ say: "answer", id: message.id, value: await ask(message, opened, stop) });
+    say({ say: "answer", id: message.id, value: await ask(message, served) });
   } catch (error) {
     say({ say: "refusal", id: message.id, error: toWireError(error) });
   }
   if (message.ask === "stop") process.disconnect();
 }
 
-async function ask(
-  message: HostMessage,
-  { device, composed }: OpenedDevice,
-  stop: () => Promise<void>,
-): Promise<unknown> {
+async function ask(message: HostMessage, served: Served): Promise<unknown> {
+  const { composed } = served.opened();
   switch (message.ask) {
     case "describe":
-      return describable(device, composed).describe();
+      return descriptionOf(served.opened()).describe();
     case "compare":
-      return describable(device, composed).compare(message.source);
+      return descriptionOf(served.opened()).compare(message.source);
     case "status":
       return composed?.driverStatus() ?? {};
+    case "replace":
+      return served.replace(message.with);
     case "stop":
-      await stop();
+      await served.stop();
       return null;
   }
 }
 
-function describable(
-  device: VfioDevice,
-  composed: OpenedDevice["composed"],
-): ComposedDevice["description"] {
-  if (composed !== undefined && device.migration !== undefined) return composed.description;
-  const { device: name, driver, base } = device.info.identity;
-  const what =
-    driver === undefined
-      ? `runs on its base alone (${base.name})`
-      : `is driven by ${driver.name}, which gives no migration`;
-  throw new VfmigError(
-    "ERR_VFMIG_HOST_NO_MIGRATION",
-    `Device "${name}" ${what}, so it cannot be moved. The guest keeps it. Name a driver with migration in the configuration.`,
-    { layer: "host", details: { device: name, driver: driver?.name, base: base.name } },
-  );
-}
-
-function noDevice(start: DeviceStart, devices: readonly { readonly name: string }[]): VfmigError {
+function noDevice(
+  file: string,
+  device: string,
+  devices: readonly { readonly name: string }[],
+): VfmigError {
   const names = devices.map(({ name }) => `"${name}"`).join(", ");
   return new VfmigError(
     "ERR_VFMIG_HOST_NO_DEVICE",
-    `${start.configFile} has no device "${start.device}"; it has ${names}.`,
-    { layer: "host", details: { device: start.device } },
+    `${file} has no device "${device}"; it has ${names}.`,
+    { layer: "host", details: { device } },
+  );
+}
+
+function recorded(device: string): VfmigError {
+  return new VfmigError(
+    "ERR_VFMIG_REPLACE_BUSY",
+    `Device "${device}" is being recorded, and a recording is of one device from its beginning to its end. Serve it without --record to replace it.`,
+    { layer: "host", details: { device } },
   );
 }
 

@@ -5,6 +5,7 @@ import type {
   DriverMode,
   Incompatibility,
   Interposition,
+  ReplacementOutcome,
 } from "@vfmig/core";
 
 /** What the host asks of a device's process; answered in the order of arrival. */
@@ -12,6 +13,8 @@ export type HostRequest =
   | { readonly ask: "describe" }
   | { readonly ask: "compare"; readonly source: DeviceDescription }
   | { readonly ask: "status" }
+  /** Another entry of the configuration is opened and takes the served device's place. */
+  | { readonly ask: "replace"; readonly with: string }
   | { readonly ask: "stop" };
 
 /** The answer to each request. */
@@ -19,7 +22,16 @@ export interface HostAnswers {
   readonly describe: DeviceDescription;
   readonly compare: readonly Incompatibility[];
   readonly status: Readonly<Record<string, unknown>>;
+  readonly replace: Replaced;
   readonly stop: null;
+}
+
+/** What took a device's place, and how. */
+export interface Replaced {
+  readonly entry: string;
+  readonly identity: DeviceIdentity;
+  readonly mode: DriverMode;
+  readonly outcome: ReplacementOutcome;
 }
 
 export type HostMessage = HostRequest & { readonly id: number };

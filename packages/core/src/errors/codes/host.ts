@@ -18,4 +18,16 @@ export const hostCodes = {
     means: "A device was asked for its description, but runs without a driver that can migrate it.",
     remedy: "Name a driver with migration for this device in the configuration.",
   },
+  ERR_VFMIG_HOST_INCOMPATIBLE: {
+    means: "A standby device cannot take what the guest of the device in use uses.",
+    remedy: "Give the standby what the message names, or replace by another.",
+  },
+  ERR_VFMIG_HOST_STANDBY: {
+    means: "The configuration's entry cannot take another's place.",
+    remedy: "Use an entry with standby: true that fills no place now, as the message says.",
+  },
+  ERR_VFMIG_HOST_CONTROL: {
+    means: "A request to the control socket is none that it serves, or nobody serves it.",
+    remedy: "Correct what the message names; `vfmig serve --control PATH` opens the socket.",
+  },
 } as const;

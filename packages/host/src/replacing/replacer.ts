@@ -1,0 +1,55 @@
+import { VfmigError, type LoadedConfig } from "@vfmig/core";
+import type { DeviceProcess } from "../device-process/device-process.ts";
+import type { Replaced } from "../device-process/protocol.ts";
+import { importBase } from "../opening/import-base.ts";
+
+/** What puts the device of one entry in the place of a served one; no entry is in two places. */
+export function createReplacer(
+  { config, folder }: LoadedConfig,
+  devices: readonly DeviceProcess[],
+): (name: string, entry: string) => Promise<Replaced> {
+  /** Entries that are on their way into a place. */
+  const taken = new Set<string>();
+  return async (name, entry) => {
+    const device = deviceNamed(devices, name);
+    const index = config.devices.findIndex((each) => each.name === entry);
+    const found = config.devices[index];
+    if (found === undefined) throw refusal(entry, "the configuration has no such entry");
+    const place = devices.find((each) => each.entry === entry);
+    if (place !== undefined) throw refusal(entry, `it is what "${place.name}" serves now`);
+    if (taken.has(entry)) throw refusal(entry, "it is already taking a place");
+    taken.add(entry);
+    try {
+      const base = await importBase(found.base.package, `devices[${index}]`, folder);
+      if (base.acquire !== undefined) {
+        throw refusal(
+          entry,
+          `its base (${base.name}) needs files that the host opens before the device's process starts`,
+        );
+      }
+      return await device.replace(entry);
+    } finally {
+      taken.delete(entry);
+    }
+  };
+}
+
+/** @throws VfmigError `ERR_VFMIG_HOST_NO_DEVICE` */
+export function deviceNamed(devices: readonly DeviceProcess[], name: string): DeviceProcess {
+  const found = devices.find((device) => device.name === name);
+  if (found !== undefined) return found;
+  const names = devices.map((device) => `"${device.name}"`).join(", ");
+  throw new VfmigError(
+    "ERR_VFMIG_HOST_NO_DEVICE",
+    `No device "${name}" is served; served are ${names}.`,
+    { layer: "host", details: { device: name } },
+  );
+}
+
+function refusal(entry: string, why: string): VfmigError {
+  return new VfmigError(
+    "ERR_VFMIG_HOST_STANDBY",
+    `"${entry}" cannot take another's place: ${why}. Nothing was changed.`,
+    { layer: "host", details: { entry } },
+  );
+}
