@@ -13,6 +13,7 @@ export { packageIntegrity, verifyIntegrity } from "./config/packages/package-int
 export { type ResolvedPackage, resolvePackage } from "./config/packages/resolve-package.ts";
 export { configJsonSchema } from "./config/schema.ts";
 export * from "./config/types.ts";
+export type { DeviceInput } from "./device/device-input.ts";
 export * from "./device/dma.ts";
 export * from "./device/info.ts";
 export * from "./device/irqs.ts";
@@ -92,4 +93,5 @@ export * from "./sub-driver/context.ts";
 export * from "./sub-driver/definition.ts";
 export * from "./sub-driver/description.ts";
 export * from "./sub-driver/facets.ts";
+export type { IntendedChange } from "./sub-driver/intended-change.ts";
 export { type Interposition, transparentSubDriver } from "./sub-driver/transparent.ts";

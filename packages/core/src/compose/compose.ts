@@ -13,6 +13,7 @@ import { BaseCalls } from "./base-calls.ts";
 import { closeInOrder } from "./close-in-order.ts";
 import { Composition, type ComposedDevice, type ComposedParts } from "./composed-device.ts";
 import { GuestDma } from "./guest-dma.ts";
+import { IntendedChanges } from "./intended-changes.ts";
 import { Interrupts, type IrqEventFactory } from "./interrupts.ts";
 import { LayoutIrq } from "./layout-irq.ts";
 import { differWhileSaving, layOut } from "./layouts.ts";
@@ -65,6 +66,7 @@ export async function compose<Options>(
   const dma = new GuestDma(base, guard, logger, calls, options.allocateMemory);
   /** Set once the facets are known: a sub-driver cannot trap before. */
   let regions: RegionLayouts | undefined;
+  const intended = new IntendedChanges();
   const parsed = options.options ?? parseOptions(definition, undefined);
   const { context, end } = createContext({
     base,
@@ -78,6 +80,7 @@ export async function compose<Options>(
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     options: parsed as Options,
     facts: options.facts ?? {},
+    intends: (change) => intended.tell(change),
   });
   let subDriver: SubDriver | undefined;
   try {
@@ -101,6 +104,7 @@ export async function compose<Options>(
       guard,
       limits,
       logger,
+      intended,
       endContext: end,
     });
     listenToHost(base, device, attached, interrupts);

@@ -1,5 +1,6 @@
 import { closedError } from "../device/closed-error.ts";
 import type { DmaMapping, IovaRange } from "../device/dma.ts";
+import type { DeviceInput } from "../device/device-input.ts";
 import type { DeviceInfo, MmapArea } from "../device/info.ts";
 import type { IrqRequest } from "../device/irqs.ts";
 import { checkRegionAccess } from "../device/region-access.ts";
@@ -13,6 +14,7 @@ import { MigrationController, type ArcOutcome } from "../migration/migration-con
 import type { MigrationFacet } from "../migration/migration-facet.ts";
 import { isSaving } from "../migration/next-state.ts";
 import { SaveSession } from "../migration/save-session.ts";
+import type { IntendedChange } from "../sub-driver/intended-change.ts";
 import type { SubDriverDefinition } from "../sub-driver/definition.ts";
 import type { DirtyTrackingOps, MigrationOps, SubDriver } from "../sub-driver/facets.ts";
 import { closeInOrder } from "./close-in-order.ts";
@@ -20,6 +22,7 @@ import type { BaseCalls } from "./base-calls.ts";
 import { createDescription, type DescriptionFacet } from "./description.ts";
 import { DmaLogging } from "./dma-logging.ts";
 import type { GuestDma } from "./guest-dma.ts";
+import type { IntendedChanges } from "./intended-changes.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { LayoutIrq } from "./layout-irq.ts";
 import { baseError, messageOf, type ComposeLimits, type PluginGuard } from "./plugin-guard.ts";
@@ -55,6 +58,7 @@ export interface ComposedParts {
   readonly guard: PluginGuard;
   readonly limits: ComposeLimits;
   readonly logger: Logger;
+  readonly intended: IntendedChanges;
   /** Shuts the sub-driver's context. */
   readonly endContext: () => void;
 }
@@ -92,6 +96,14 @@ export class Composition implements ComposedDevice {
 
   get info(): DeviceInfo {
     return this.#layouts.info;
+  }
+
+  get input(): DeviceInput | undefined {
+    return this.#base.input;
+  }
+
+  onIntended(listener: (change: IntendedChange) => void): void {
+    this.#parts.intended.listen(listener);
   }
 
   readRegion(index: number, offset: number, into: Uint8Array): void {

@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import { closedError } from "../device/closed-error.ts";
 import type { VfioDevice } from "../device/vfio-device.ts";
 import type { Logger } from "../logger.ts";
+import type { IntendedChange } from "../sub-driver/intended-change.ts";
 import type { BaseAccess, SubDriverContext } from "../sub-driver/context.ts";
 import type { GuestDma } from "./guest-dma.ts";
 import type { Interrupts } from "./interrupts.ts";
@@ -18,6 +19,7 @@ export interface ContextParts<Options> {
   readonly clock: Clock;
   readonly options: Options;
   readonly facts: Readonly<Record<string, unknown>>;
+  readonly intends: (change: IntendedChange) => void;
 }
 
 /** The narrow view of base and guest that a sub-driver gets; `end` shuts it for good. */
@@ -25,7 +27,7 @@ export function createContext<Options>(parts: ContextParts<Options>): {
   readonly context: SubDriverContext<Options>;
   readonly end: () => void;
 } {
-  const { dma, interrupts, logger, clock, options, facts } = parts;
+  const { dma, interrupts, logger, clock, options, facts, intends } = parts;
   let ended = false;
   const assertOpen = (): void => {
     if (ended) throw closedError();
@@ -56,6 +58,7 @@ export function createContext<Options>(parts: ContextParts<Options>): {
     clock,
     options,
     facts,
+    intends,
   };
   const end = (): void => {
     ended = true;

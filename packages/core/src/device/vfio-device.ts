@@ -1,5 +1,7 @@
 import type { DmaLoggingFacet } from "../dirty/dma-logging-facet.ts";
 import type { MigrationFacet } from "../migration/migration-facet.ts";
+import type { IntendedChange } from "../sub-driver/intended-change.ts";
+import type { DeviceInput } from "./device-input.ts";
 import type { DmaMapping, IovaRange } from "./dma.ts";
 import type { DeviceInfo, MmapArea } from "./info.ts";
 import type { IrqRequest } from "./irqs.ts";
@@ -79,4 +81,8 @@ export interface VfioDevice extends AsyncDisposable {
    * device writes, and nothing that a process writes in its place. Absent where the IOMMU keeps no log.
    */
   readonly iommuDirty?: DmaLoggingFacet | undefined;
+  /** What reaches the device from outside; absent where the device cannot tell, as hardware cannot. */
+  readonly input?: DeviceInput | undefined;
+  /** Tells of what a sub-driver changes on purpose, right after it did. Absent without sub-driver. */
+  onIntended?(listener: (change: IntendedChange) => void): void;
 }

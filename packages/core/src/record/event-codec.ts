@@ -1,4 +1,5 @@
 import { encode, rfc8949EncodeOptions } from "cborg";
+import { INTENDED_BYTES, type IntendedChange } from "../sub-driver/intended-change.ts";
 import { VfmigError } from "../errors/vfmig-error.ts";
 import { DEFAULT_STATE_LIMITS, type StateLimits } from "../state/layout.ts";
 import { decodePayload } from "../state/payload.ts";
@@ -15,6 +16,8 @@ import { answerSchema, callSchema } from "./event-schema.ts";
  * ...-memory    iova f64, length u32, bytes
  * call, answer  length u32, CBOR in the encoding of the device state
  * turn          nothing
+ * input         length u32, bytes
+ * intended      iova f64, length u32, mask, length u32, UTF-8
  * ```
  */
 const KINDS = [
@@ -28,6 +31,8 @@ const KINDS = [
   "call",
   "answer",
   "turn",
+  "input",
+  "intended",
 ] as const;
 
 type Kind = (typeof KINDS)[number];
@@ -96,6 +101,24 @@ export class EventPacker {
 
   turn(op: number): void {
     this.#begin("turn", op, HEAD);
+  }
+
+  input(op: number, data: Uint8Array): void {
+    const at = this.#begin("input", op, HEAD + 4 + data.length);
+    this.#bytesAt(at + HEAD, data);
+  }
+
+  intended(op: number, { iova, mask, why }: IntendedChange): void {
+    const text = new TextEncoder().encode(why);
+    const at = this.#begin("intended", op, MEMORY + mask.length + 4 + text.length);
+    this.#view.setFloat64(at + HEAD, iova, true);
+    this.#bytesAt(at + HEAD + 8, mask);
+    this.#bytesAt(at + MEMORY + mask.length, text);
+  }
+
+  #bytesAt(at: number, data: Uint8Array): void {
+    this.#view.setUint32(at, data.length, true);
+    this.#bytes.set(data, at + 4);
   }
 
   /** A call or its answer; not for hot paths. */
@@ -168,6 +191,14 @@ class Unpacker {
         return { kind, op, answer: this.#checked(answerSchema) };
       case "turn":
         return { kind, op };
+      case "input":
+        return { kind, op, data: this.#data() };
+      case "intended": {
+        const [iova, mask] = [this.#address(), this.#data()];
+        if (mask.length > INTENDED_BYTES) throw formatError("an intended change is too long");
+        const why = new TextDecoder().decode(this.#data());
+        return { kind, op, change: { iova, mask, why } };
+      }
       default:
         throw formatError(`byte ${this.#at - HEAD} of a batch begins no kind of event`);
     }

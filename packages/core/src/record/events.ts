@@ -1,4 +1,5 @@
 import type { IrqRequest } from "../device/irqs.ts";
+import type { IntendedChange } from "../sub-driver/intended-change.ts";
 import type { MigrationState } from "../migration/states.ts";
 
 /** An error as a recording keeps it. Only `errno` is what a guest's side can see. */
@@ -102,6 +103,10 @@ export type RecordedHappening =
   | RecordedSignal<"signal">
   | RecordedSignal<"missed">
   | RecordedMemory
+  /** Something reached the device from outside, and it acts on that next. */
+  | { readonly kind: "input"; readonly op: number; readonly data: Uint8Array }
+  /** What the sub-driver has just written it means to show otherwise than the device. */
+  | { readonly kind: "intended"; readonly op: number; readonly change: IntendedChange }
   /** The event loop of the device's process turned: what was due in it was done. */
   | { readonly kind: "turn"; readonly op: number };
 

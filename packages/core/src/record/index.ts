@@ -5,6 +5,7 @@ export {
   type Attribution,
   type AttributionRuns,
   type BlamedLayer,
+  type IntendedPlace,
   type Shown,
 } from "./compare/attribute.ts";
 export { compareRecordings, type Comparison } from "./compare/compare.ts";

@@ -1,11 +1,12 @@
 import type { Clock } from "../clock.ts";
 import type { IrqEventFactory } from "../compose/interrupts.ts";
 import type { DmaMapping, IovaRange } from "../device/dma.ts";
-import type { DeviceInfo } from "../device/info.ts";
+import type { DeviceInfo, MmapArea } from "../device/info.ts";
 import type { IrqRequest } from "../device/irqs.ts";
-import type { VfioDevice } from "../device/vfio-device.ts";
+import type { AsyncRegion, MappingNote, VfioDevice } from "../device/vfio-device.ts";
 import type { DmaLoggingFacet } from "../dirty/dma-logging-facet.ts";
 import type { Logger } from "../logger.ts";
+import type { IntendedChange } from "../sub-driver/intended-change.ts";
 import type { MigrationFacet } from "../migration/migration-facet.ts";
 import { EventPacker, failedAnswer } from "./event-codec.ts";
 import type { RecordedAnswer, RecordedCall } from "./events.ts";
@@ -63,6 +64,8 @@ class Recorder implements RecordedDevice {
   #bytes = 0;
   #flushing = false;
   #turned = false;
+  #seenAsync: ReadonlyMap<number, AsyncRegion> | undefined;
+  #async: ReadonlyMap<number, AsyncRegion> | undefined;
   #seenInfo: DeviceInfo | undefined;
   #info: DeviceInfo | undefined;
 
@@ -76,6 +79,8 @@ class Recorder implements RecordedDevice {
       () => this.#end(`the device used more than ${this.#limits.pages} pages of guest memory`),
     );
     this.#irqs = new RecordedIrqs((index, vector) => this.#signal(index, vector), options);
+    device.input?.listen((data) => this.#input(data));
+    device.onIntended?.((change) => this.#intended(change));
     const call = this.#call.bind(this);
     this.migration = device.migration && recordedMigration(device.migration, call);
     this.dmaLogging = device.dmaLogging && recordedLogging(device.dmaLogging, call);
@@ -122,6 +127,50 @@ class Recorder implements RecordedDevice {
     }
   }
 
+  /** As the device's; such an access is recorded as of when it was done. */
+  get asyncRegions(): ReadonlyMap<number, AsyncRegion> | undefined {
+    const regions = this.#device.asyncRegions;
+    if (regions !== this.#seenAsync) {
+      this.#seenAsync = regions;
+      const recorded = ([index, region]: [number, AsyncRegion]): [number, AsyncRegion] => [
+        index,
+        this.#asyncRegion(index, region),
+      ];
+      this.#async = regions && new Map(Array.from(regions, recorded));
+    }
+    return this.#async;
+  }
+
+  #asyncRegion(index: number, region: AsyncRegion): AsyncRegion {
+    const { order } = region;
+    const access = async (
+      kind: "read" | "write",
+      offset: number,
+      data: Uint8Array,
+    ): Promise<void> => {
+      if (this.ended !== undefined) return region[kind](offset, data);
+      let failure: unknown;
+      try {
+        if (kind === "write") this.#watch.lookAtRings();
+        await region[kind](offset, data);
+      } catch (error) {
+        failure = error;
+      }
+      if (this.ended === undefined) {
+        this.#begin(kind === "write");
+        const at = this.#packer.access(kind, this.#step, index, offset, data.length);
+        if (failure === undefined || kind === "write") this.#packer.fill(at, data);
+        if (failure !== undefined) this.#answer(this.#step, failedAnswer(failure));
+      }
+      if (failure !== undefined) throw failure;
+    };
+    return {
+      ...(order === undefined ? {} : { order }),
+      read: (offset, into) => access("read", offset, into),
+      write: (offset, from) => access("write", offset, from),
+    };
+  }
+
   setIrqs(request: IrqRequest): void {
     const { index, start, count, action, data } = request;
     const values =
@@ -149,6 +198,10 @@ class Recorder implements RecordedDevice {
     const done = this.#call(call, () => this.#device.unmapDma(range));
     if (done !== undefined) return done.then(() => this.#watch.forget(call.iova));
     this.#watch.forget(call.iova);
+  }
+
+  noteMapping(index: number, area: MmapArea, holder?: string): MappingNote {
+    return this.#device.noteMapping?.(index, area, holder) ?? { [Symbol.dispose]() {} };
   }
 
   reset(): Promise<void> {
@@ -197,6 +250,23 @@ class Recorder implements RecordedDevice {
     if (this.ended !== undefined) return;
     this.#watch.endTurn();
     this.#packer.signal("signal", this.#step, index, vector);
+    this.#flushLater();
+  }
+
+  #input(data: Uint8Array): void {
+    if (this.ended !== undefined) return;
+    this.#watch.endTurn();
+    if (this.#turned) this.#packer.turn(this.#step);
+    this.#turned = false;
+    this.#packer.input(this.#step, data);
+    this.#flushLater();
+  }
+
+  /** Behind the bytes that it is about, which are the device's up to here. */
+  #intended(change: IntendedChange): void {
+    if (this.ended !== undefined) return;
+    this.#watch.endTurn();
+    this.#packer.intended(this.#step, change);
     this.#flushLater();
   }
 

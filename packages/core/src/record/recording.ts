@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { DeviceIdentity, DeviceInfo } from "../device/info.ts";
+import type { DeviceIdentity } from "../device/info.ts";
+import type { VfioDevice } from "../device/vfio-device.ts";
 import { createStateReader } from "../state/state-reader.ts";
 import { createStateWriter, type StateWriter } from "../state/state-writer.ts";
 import type { StateHeader } from "../state/state-header.ts";
@@ -29,6 +30,8 @@ export interface RecordingHeader {
   readonly regions: readonly number[];
   /** Vectors, by index. */
   readonly irqs: readonly number[];
+  /** True where what reached the device from outside is in it, or was given to it again. */
+  readonly input: boolean;
 }
 
 export interface Recording extends RecordingHeader {
@@ -38,10 +41,14 @@ export interface Recording extends RecordingHeader {
 }
 
 /** The header for a device that runs in `mode`. */
-export function recordingHeader(info: DeviceInfo, mode: DriverMode): RecordingHeader {
+export function recordingHeader(
+  { info, input }: Pick<VfioDevice, "info" | "input">,
+  mode: DriverMode,
+): RecordingHeader {
   return {
     identity: info.identity,
     mode,
+    input: input !== undefined,
     regions: info.regions.map(({ size }) => size),
     irqs: info.irqs.map(({ count }) => count),
   };
@@ -52,7 +59,7 @@ export function recordingHeader(info: DeviceInfo, mode: DriverMode): RecordingHe
  * @throws VfmigError `ERR_VFMIG_STATE_SCHEMA`, `ERR_VFMIG_STATE_PAYLOAD`
  */
 export function createRecordingWriter(header: RecordingHeader): StateWriter {
-  const { identity, mode, regions, irqs } = header;
+  const { identity, mode, regions, irqs, input } = header;
   const { vendor = 0, device = 0 } = identity.pci ?? {};
   return createStateWriter({
     format: FORMAT,
@@ -64,7 +71,7 @@ export function createRecordingWriter(header: RecordingHeader): StateWriter {
         driver: WRITER,
         state: { version: FORMAT.version, reads: FORMAT.reads },
         device: { vendor, device },
-        offers: { mode, regions: [...regions], irqs: [...irqs] },
+        offers: { mode, regions: [...regions], irqs: [...irqs], input },
         uses: {},
       },
     },
@@ -75,6 +82,7 @@ const offersSchema = z.looseObject({
   mode: z.enum(DRIVER_MODES),
   regions: z.array(z.int().min(0)).max(4096),
   irqs: z.array(z.int().min(0)).max(4096),
+  input: z.boolean().default(false),
 });
 
 /**
@@ -112,8 +120,8 @@ export async function readRecording(bytes: Uint8Array): Promise<Recording> {
 function headerOf(state: StateHeader): RecordingHeader {
   const offers = offersSchema.safeParse(state.description.offers);
   if (!offers.success) throw formatError(`its header is none: ${offers.error.message}`);
-  const { mode, regions, irqs } = offers.data;
-  return { identity: state.device, mode, regions, irqs };
+  const { mode, regions, irqs, input } = offers.data;
+  return { identity: state.device, mode, regions, irqs, input };
 }
 
 /** Steps are counted from 0 without a gap; whatever happened refers to one before it. */

@@ -4,6 +4,7 @@ import type { DeviceInfo } from "../device/info.ts";
 import type { Logger } from "../logger.ts";
 import type { GuestMemory } from "../memory/guest-memory.ts";
 import type { RegionRange } from "./facets.ts";
+import type { IntendedChange } from "./intended-change.ts";
 
 /** Device-visible memory that the guest did not give; what is read back from it is hostile. */
 export interface DmaBuffer extends Disposable {
@@ -63,6 +64,11 @@ export interface SubDriverContext<Options = unknown> {
   onMap(callback: (mapping: DmaMapping) => void): () => void;
   /** Calls back before a guest mapping goes; views into it are dropped when the callback returns. */
   onUnmap(callback: (range: IovaRange) => void): () => void;
+  /**
+   * Says, right after writing it, that guest memory now shows something else than the device would, on
+   * purpose: `vfmig attribute` then lists it apart from differences. Absent where nobody listens.
+   */
+  readonly intends?: (change: IntendedChange) => void;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly options: Options;

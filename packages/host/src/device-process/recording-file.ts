@@ -32,7 +32,7 @@ export function recordIntoFile(
 ): RecordedDevice {
   const file = new RecordingFile(
     path,
-    createRecordingWriter(recordingHeader(device.info, mode)),
+    createRecordingWriter(recordingHeader(device, mode)),
     logger,
   );
   const recorded = recordDevice(device, {

@@ -45,7 +45,7 @@ export class MailboxRelay {
     this.#registers = options.registers;
     this.conversation = new Conversation(options);
     this.vector = new MailboxVector(options.registers, options.signalGuest);
-    this.virtual = new VirtualMailbox(options.memory, options.dirty, options.arqBaseField);
+    this.virtual = new VirtualMailbox(options);
     this.#private = new PrivateMailbox(options.registers, options.allocate);
     this.#inFlight = new InFlight(options.clock);
     this.#sends = new SendLedger({

@@ -31,6 +31,8 @@ export interface MailboxOptions {
   /** Raises the guest's vector 0; false where the guest has no event for it yet. */
   readonly signalGuest: () => boolean;
   readonly hooks: MailboxHooks;
+  /** A message's body was written into the guest's memory, whole or as far as its buffer goes. */
+  readonly delivered?: (opcode: number, iova: number, length: number) => void;
   /** As `ConversationOptions.vlansStrip`. */
   readonly vlansStrip?: boolean;
   /** Low bits of the receive ring's base that are another field. Default none. */

@@ -12,6 +12,7 @@ import {
   writeAqDescriptor,
 } from "../admin-queue.ts";
 import { ARQ_REGISTERS, ATQ_REGISTERS } from "../registers.ts";
+import type { MailboxOptions } from "./options.ts";
 import type { ReceivedMessage } from "./private-mailbox.ts";
 import { VirtualRing, type VirtualRingState } from "./virtual-ring.ts";
 
@@ -39,14 +40,15 @@ export class VirtualMailbox {
   readonly receive: VirtualRing;
   readonly #memory: GuestMemory;
   readonly #dirty: DirtySink;
+  readonly #delivered: MailboxOptions["delivered"];
   /** The next descriptor to be taken; those from the head to here wait for the device. */
   #taken = 0;
 
-  /** @param arqBaseField - low bits of the receive ring's base that are another field */
-  constructor(memory: GuestMemory, dirty: DirtySink, arqBaseField = 0) {
-    this.receive = new VirtualRing(ARQ_REGISTERS, arqBaseField);
-    this.#memory = memory;
-    this.#dirty = dirty;
+  constructor(options: Pick<MailboxOptions, "memory" | "dirty" | "arqBaseField" | "delivered">) {
+    this.receive = new VirtualRing(ARQ_REGISTERS, options.arqBaseField);
+    this.#memory = options.memory;
+    this.#dirty = options.dirty;
+    this.#delivered = options.delivered;
   }
 
   read(offset: number): number | undefined {
@@ -188,6 +190,7 @@ export class VirtualMailbox {
     });
     this.#dirty.set(at, AQ_DESCRIPTOR_SIZE);
     ring.head = ring.after(ring.head);
+    this.#delivered?.(message.opcode, posted.address, body.length);
     return true;
   }
 

@@ -19,6 +19,7 @@ import { vfError } from "./errors.ts";
 import type { VfFamily } from "./family.ts";
 import { Bar0 } from "./function/bar0.ts";
 import { ConfigSpace } from "./function/config-space.ts";
+import { intendedChange } from "./function/intended.ts";
 import { createHooks } from "./function/mailbox-hooks.ts";
 import { QueueVectors, signal } from "./function/queue-vectors.ts";
 import { migrationArcs } from "./migration/arcs.ts";
@@ -97,6 +98,10 @@ export class IntelVf implements SubDriver {
       clock: context.clock,
       signalGuest: () => signal(vectorZero),
       hooks: createHooks(() => this.#parts),
+      delivered: (opcode, iova, length) => {
+        const change = intendedChange(opcode, iova, length, context.options.uncarried, family);
+        if (change !== undefined) context.intends?.(change);
+      },
     });
     vectorZero = context.interrupts.intercept(PCI_IRQ.MSIX, 0, () => {
       mailbox.onInterrupt();

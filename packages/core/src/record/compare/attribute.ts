@@ -1,3 +1,4 @@
+import { PCI_REGION } from "../../device/info.ts";
 import type { DriverMode } from "../driver-mode.ts";
 import type { Recording } from "../recording.ts";
 import { compareRecordings, type Comparison } from "./compare.ts";
@@ -31,9 +32,24 @@ export interface AttributedDifference extends Difference {
   readonly between: "base, transparent" | "transparent, active" | "recorded, replayed";
 }
 
+/** Something that the sub-driver shows otherwise on purpose. */
+export interface IntendedPlace {
+  readonly place: string;
+  readonly why: string;
+}
+
 export interface Attribution {
-  /** Undefined where all runs show the same. */
+  /** Undefined where all runs show the same, and where nobody can say. */
   readonly layer: BlamedLayer | undefined;
+  /**
+   * The first thing that the recording shows and no replay does, where it may come from outside, such as a
+   * frame, and that was not recorded or could not be given again: what differs from there on tells nothing.
+   */
+  readonly unreproduced: Difference | undefined;
+  /** True where each replay got what had reached the recorded device from outside. */
+  readonly inputGiven: boolean;
+  /** What the active sub-driver changes on purpose; none of the differences. */
+  readonly intended: readonly IntendedPlace[];
   readonly difference: Difference | undefined;
   readonly shown: readonly Shown[];
   /** All of them, by pair. */
@@ -49,7 +65,8 @@ export interface Attribution {
  * Lays a difference at one layer's door. Where the device does not show any more what was recorded, the
  * first such place counts; else the first place where the replays part. The layer that made what is seen
  * there is the lowest one with which it is seen: the plugin where the transparent device shows something
- * else, core where the base alone does, and otherwise the base.
+ * else, core where the base alone does, and otherwise the base. Where what the device got from outside may
+ * not have been the same, no layer is blamed for what that can explain.
  * @throws VfmigError `ERR_VFMIG_RECORDING_MISMATCH`
  */
 export function attribute(runs: AttributionRuns, options: AttributionOptions = {}): Attribution {
@@ -65,13 +82,20 @@ export function attribute(runs: AttributionRuns, options: AttributionOptions = {
   const changed = compare(runs.recorded, top);
   const pairs = [core, plugin, changed].filter((pair) => pair !== undefined);
   const parts = { core, plugin, pluginLayer: pluginLayer(runs) };
-  const verdict = changedSince(changed, parts) ?? parted(parts);
+  const inputGiven = isInputGiven(runs);
+  const unreproduced = inputGiven ? undefined : fromOutside(changed, runs);
+  const verdict = unreproduced
+    ? partedBefore(unreproduced, parts)
+    : (changedSince(changed, parts) ?? parted(parts));
+  const place = verdict?.difference ?? unreproduced;
   const horizons = pairs.flatMap(({ horizon }) => (horizon === undefined ? [] : [horizon]));
   return {
     layer: verdict?.layer,
+    unreproduced: verdict === undefined ? unreproduced : undefined,
+    inputGiven,
+    intended: intendedIn(runs.active),
     difference: verdict?.difference,
-    shown:
-      verdict === undefined ? [] : shownAt(verdict.difference, { core, plugin, changed }, runs),
+    shown: place === undefined ? [] : shownAt(place, { core, plugin, changed }, runs),
     differences: [
       ...between("base, transparent", core),
       ...between("transparent, active", plugin),
@@ -122,6 +146,48 @@ function parted({ core, plugin, pluginLayer: layer }: Parts): Verdict | undefine
     return { layer: "core", difference: cores };
   }
   return plugins && { layer, difference: plugins };
+}
+
+function isInputGiven({ recorded, base, transparent, active }: AttributionRuns): boolean {
+  const runs = [recorded, ...base, transparent, active];
+  return runs.every((run) => run?.input !== false);
+}
+
+/**
+ * What differs first from the recording, if that can come from outside. It cannot where the guest reads
+ * what a PCI function is, and where the device refuses what it had taken.
+ */
+function fromOutside(
+  changed: Comparison | undefined,
+  { recorded }: AttributionRuns,
+): Difference | undefined {
+  const first = changed?.differences[0];
+  if (first === undefined || first.kind === "write") return undefined;
+  const pci = recorded?.identity.pci !== undefined;
+  const step = recorded?.events.find((event) => event.kind === "read" && event.op === first.op);
+  const fixed =
+    pci &&
+    first.kind === "read" &&
+    step?.kind === "read" &&
+    (step.region === PCI_REGION.CONFIG || step.region === PCI_REGION.ROM);
+  return fixed ? undefined : first;
+}
+
+/** Up to there the replays have seen the same. */
+function partedBefore({ op }: Difference, parts: Parts): Verdict | undefined {
+  const verdict = parted(parts);
+  return verdict !== undefined && verdict.difference.op < op ? verdict : undefined;
+}
+
+function intendedIn(active: Recording | undefined): readonly IntendedPlace[] {
+  const places = new Map<string, IntendedPlace>();
+  for (const event of active?.events ?? []) {
+    if (event.kind !== "intended") continue;
+    const { iova, mask, why } = event.change;
+    const place = `guest memory at 0x${iova.toString(16)}, ${mask.length} ${mask.length === 1 ? "byte" : "bytes"}`;
+    places.set(`${place} ${why}`, { place, why });
+  }
+  return [...places.values()];
 }
 
 function has(comparison: Comparison | undefined, { key }: Difference): boolean {

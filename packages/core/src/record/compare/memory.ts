@@ -2,11 +2,18 @@ import { DMA_PAGE_SIZE as PAGE } from "../../memory/dma-map.ts";
 import type { RecordedEvent, RecordedMemory } from "../events.ts";
 import { bytesText, type Difference } from "./difference.ts";
 
+/** Of an intended change, `data` is its mask. */
+type MemoryEvent = Omit<RecordedMemory, "kind"> & {
+  readonly kind: RecordedMemory["kind"] | "intended";
+};
+
 /** What the device left in one byte until the guest wrote it anew. */
 interface Left {
   readonly before: number;
   value: number;
   op: number;
+  /** Bits that the sub-driver means to show otherwise than the device. */
+  mask: number;
 }
 
 /**
@@ -44,11 +51,12 @@ function lastOf(events: readonly RecordedEvent[]): number {
 function byPage(
   events: readonly RecordedEvent[],
   horizon: number,
-): ReadonlyMap<number, readonly RecordedMemory[]> {
-  const pages = new Map<number, RecordedMemory[]>();
-  for (const event of events) {
-    if (event.op >= horizon) break;
-    if (!("iova" in event)) continue;
+): ReadonlyMap<number, readonly MemoryEvent[]> {
+  const pages = new Map<number, MemoryEvent[]>();
+  for (const each of events) {
+    if (each.op >= horizon) break;
+    const event = memoryEvent(each);
+    if (event === undefined) continue;
     const end = event.iova + event.data.length;
     for (let page = event.iova - (event.iova % PAGE); page < end; page += PAGE) {
       const known = pages.get(page);
@@ -59,11 +67,16 @@ function byPage(
   return pages;
 }
 
+function memoryEvent(event: RecordedEvent): MemoryEvent | undefined {
+  if (event.kind === "intended") {
+    const { iova, mask } = event.change;
+    return { kind: "intended", op: event.op, iova, data: mask };
+  }
+  return "iova" in event ? event : undefined;
+}
+
 /** For each byte of a page, what the device left there, one after the other. */
-function historyOf(
-  events: readonly RecordedMemory[],
-  page: number,
-): readonly (Left[] | undefined)[] {
+function historyOf(events: readonly MemoryEvent[], page: number): readonly (Left[] | undefined)[] {
   const now = new Uint8Array(PAGE);
   const open: boolean[] = [];
   const history: (Left[] | undefined)[] = [];
@@ -73,6 +86,11 @@ function historyOf(
     for (let address = from; address < to; address++) {
       const at = address - page;
       const value = data[address - iova] ?? 0;
+      if (kind === "intended") {
+        intend((history[at] ??= []), open[at] === true, now[at] ?? 0, value, op);
+        open[at] = true;
+        continue;
+      }
       const before = now[at] ?? 0;
       now[at] = value;
       if (kind !== "device-memory") {
@@ -82,12 +100,21 @@ function historyOf(
       if (value === before) continue;
       const known = (history[at] ??= []);
       const last = open[at] === true ? known.at(-1) : undefined;
-      if (last === undefined) known.push({ before, value, op });
+      if (last === undefined) known.push({ before, value, op, mask: 0 });
       else Object.assign(last, { value, op });
       open[at] = true;
     }
   }
-  return history.map((list) => list?.filter(({ before, value }) => before !== value));
+  return history.map((list) =>
+    list?.filter(({ before, value, mask }) => before !== value || mask !== 0),
+  );
+}
+
+/** Notes that the byte that stands there now may differ in the bits of `mask`; also one that stayed the same. */
+function intend(known: Left[], open: boolean, value: number, mask: number, op: number): void {
+  const last = open ? known.at(-1) : undefined;
+  if (last === undefined) known.push({ before: value, value, op, mask });
+  else last.mask |= mask;
 }
 
 interface Unequal {
@@ -99,14 +126,33 @@ interface Unequal {
 }
 
 function firstUnequal(a: readonly Left[], b: readonly Left[]): Unequal | undefined {
-  for (let i = 0; i < Math.max(a.length, b.length); i++) {
-    const [left, right] = [a[i], b[i]];
-    if (left?.value === right?.value) continue;
-    const op = Math.min(left?.op ?? Number.MAX_VALUE, right?.op ?? Number.MAX_VALUE);
-    const one = left === undefined || right === undefined;
-    return { op, left: left?.value, right: right?.value, one };
+  let [i, j] = [0, 0];
+  while (i < a.length || j < b.length) {
+    const [left, right] = [a[i], b[j]];
+    if (left !== undefined && right !== undefined && meant(left, right)) {
+      i++;
+      j++;
+      // What was meant to differ changed nothing here, and the other side has nothing to compare.
+    } else if (right !== undefined && stayed(right)) {
+      j++;
+    } else if (left !== undefined && stayed(left)) {
+      i++;
+    } else {
+      const op = Math.min(left?.op ?? Number.MAX_VALUE, right?.op ?? Number.MAX_VALUE);
+      const one = left === undefined || right === undefined;
+      return { op, left: left?.value, right: right?.value, one };
+    }
   }
   return undefined;
+}
+
+/** The same, apart from bits that one of them may choose. */
+function meant(left: Left, right: Left): boolean {
+  return ((left.value ^ right.value) & ~(left.mask | right.mask)) === 0;
+}
+
+function stayed({ before, value, mask }: Left): boolean {
+  return mask !== 0 && before === value;
 }
 
 /** Makes one difference of bytes that follow one another. */

@@ -36,7 +36,8 @@ export interface ReplayOptions {
  * sees this time. Memory is restored step by step; recorded interrupts are waited for, and so are reads
  * that answered otherwise for a while, each in bounds. The caller closes the device.
  *
- * Frames from a wire are no part of a recording: the same wire has to bring them again.
+ * What reached the recorded device from outside, such as frames, the device is given again if it can take
+ * it ({@link VfioDevice.input}); its own wire is then cut off.
  * @throws VfmigError `ERR_VFMIG_REPLAY` for a device that lacks a recorded region
  */
 export async function replayRecording(
@@ -57,10 +58,11 @@ export async function replayRecording(
     ...(options.recordingLimits === undefined ? {} : { limits: options.recordingLimits }),
     createIrqEvent: options.createIrqEvent,
   });
-  const header = recordingHeader(device.info, mode);
-  await new Replay(recorded, take, options).run();
+  const header = recordingHeader(device, mode);
+  const give = recording.input ? device.input?.take() : undefined;
+  await new Replay(recorded, take, options, give).run();
   recorded.flush();
-  return { ...header, events, ended: recorded.ended };
+  return { ...header, input: give !== undefined, events, ended: recorded.ended };
 }
 
 function checkRegions(device: VfioDevice, recording: Recording): void {
@@ -93,9 +95,16 @@ class Replay {
   readonly #signals = new Map<string, number>();
   /** The step after which a place was waited for last. */
   readonly #awaited = new Map<string, number>();
+  readonly #give: ((data: Uint8Array) => void) | undefined;
   #heard = 0;
 
-  constructor(device: RecordedDevice, take: (batch: Uint8Array) => void, options: ReplayOptions) {
+  constructor(
+    device: RecordedDevice,
+    take: (batch: Uint8Array) => void,
+    options: ReplayOptions,
+    give: ((data: Uint8Array) => void) | undefined,
+  ) {
+    this.#give = give;
     const { waitMs, callMs, settleMs } = { ...DEFAULT_REPLAY_LIMITS, ...options.limits };
     this.#device = device;
     this.#take = take;
@@ -124,8 +133,7 @@ class Replay {
         return this.#read(event);
       case "write":
         this.#device.nextStep = event.op;
-        // What it refuses is recorded.
-        return attempt(() => this.#device.writeRegion(event.region, event.offset, event.data));
+        return this.#access("write", event.region, event.offset, event.data);
       case "call":
         return this.#call(event);
       case "answer":
@@ -139,6 +147,9 @@ class Replay {
         return this.#memory.expect(event);
       case "turn":
         return this.#waits.turn();
+      case "input":
+        return this.#give?.(event.data);
+      case "intended":
       case "missed":
         return undefined;
     }
@@ -148,13 +159,33 @@ class Replay {
   async #read(event: StepOf<"read">): Promise<void> {
     const { region, offset, data, op } = event;
     const into = new Uint8Array(data.length);
+    let under: void | Promise<void> = undefined;
     const once = (): boolean => {
       this.#device.nextStep = op;
-      attempt(() => this.#device.readRegion(region, offset, into));
-      return Buffer.compare(into, data) === 0;
+      under = this.#access("read", region, offset, into);
+      return under !== undefined || Buffer.compare(into, data) === 0;
     };
     if (this.#plan.superseded.has(event) || this.#plan.answered.has(op)) once();
     else await this.#waits.until(`${region}:${offset}`, once);
+    // One that takes its time is asked once.
+    await under;
+  }
+
+  /** What the device refuses is recorded. */
+  #access(
+    kind: "read" | "write",
+    region: number,
+    offset: number,
+    data: Uint8Array,
+  ): void | Promise<void> {
+    const waiting = this.#device.asyncRegions?.get(region);
+    if (waiting !== undefined) return waiting[kind](offset, data).catch(() => {});
+    try {
+      if (kind === "read") this.#device.readRegion(region, offset, data);
+      else this.#device.writeRegion(region, offset, data);
+    } catch {
+      // The recorder keeps what was thrown.
+    }
   }
 
   #call({ op, call }: StepOf<"call">): void | Promise<void> {
@@ -232,14 +263,6 @@ class Replay {
       const quiet = clock.now() + this.#settleMs;
       while (clock.now() < quiet) await this.#waits.turn(true);
     }
-  }
-}
-
-function attempt(run: () => void): void {
-  try {
-    run();
-  } catch {
-    // The recorder keeps what was thrown.
   }
 }
 

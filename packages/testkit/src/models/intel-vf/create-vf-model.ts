@@ -13,6 +13,7 @@ import {
 import type { z } from "zod";
 import type { FrameVerdict, WirePort } from "../../wire/port.ts";
 import { Msix } from "../pci/msix.ts";
+import { FrameInput } from "./frame-input.ts";
 import type { VfModelOptions } from "./options.ts";
 import type { VfProfile } from "./profile.ts";
 import { IOVA_WINDOW, VfDevice, deviceInfo } from "./vf-device.ts";
@@ -99,9 +100,9 @@ export function createVfModel<Options extends VfModelOptions, Input>(
   const memory = { mapped: createGuestMemory(map), reachable: createReachableMemory(map) };
   const parts = { profile, spec, options: parsed, memory, msix, port, clock, logger };
   const unit = new VfFunction(parts);
-  port.attach((frame) => unit.receiver.receive(frame));
+  const input = new FrameInput(port, (frame) => unit.receiver.receive(frame));
   return {
-    device: new VfDevice({ info, spec, unit, msix, irqs, map, port }),
+    device: new VfDevice({ info, spec, unit, msix, irqs, map, port, input }),
     truth: createTruth(unit),
     control: {
       setLink: (up, speed) => unit.setLink(up, speed ?? unit.state.linkSpeed),

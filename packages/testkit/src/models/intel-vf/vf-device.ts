@@ -4,6 +4,7 @@ import {
   VfmigError,
   checkRegionAccess,
   type DeviceInfo,
+  type DeviceInput,
   type DmaMap,
   type DmaMapping,
   type IovaRange,
@@ -72,6 +73,7 @@ interface VfDeviceParts {
   readonly irqs: IrqVectors;
   readonly map: DmaMap;
   readonly port: WirePort;
+  readonly input: DeviceInput;
 }
 
 /** The function behind the interface that all layers speak. */
@@ -79,6 +81,7 @@ export class VfDevice implements VfioDevice {
   readonly info: DeviceInfo;
   readonly migration: undefined = undefined;
   readonly dmaLogging: undefined = undefined;
+  readonly input: DeviceInput;
   readonly #unit: VfFunction;
   readonly #msix: Msix;
   readonly #irqs: IrqVectors;
@@ -87,7 +90,7 @@ export class VfDevice implements VfioDevice {
   readonly #pendingOffset: number;
   #closed = false;
 
-  constructor({ info, spec, unit, msix, irqs, map, port }: VfDeviceParts) {
+  constructor({ info, spec, unit, msix, irqs, map, port, input }: VfDeviceParts) {
     this.info = info;
     this.#pendingOffset = spec.msix.pendingOffset;
     this.#unit = unit;
@@ -95,6 +98,7 @@ export class VfDevice implements VfioDevice {
     this.#irqs = irqs;
     this.#map = map;
     this.#port = port;
+    this.input = input;
   }
 
   readRegion(index: number, offset: number, into: Uint8Array): void {
