@@ -235,7 +235,17 @@ export function loadConversation(conversation: Conversation, state: Conversation
   for (const flow of state.rssFlows) {
     conversation.rssFlows.set(flow);
   }
-  conversation.statistics.continueFrom(state.statistics.map((total) => hexToWord(total)));
+  conversation.statistics.continueFrom(statisticsOf(state));
+}
+
+/** What a PF has a say in, for comparing: all but counters, which change while nothing else does. */
+export function agreementOf(state: ConversationState): string {
+  return JSON.stringify({ ...state, statistics: [] });
+}
+
+/** The guest's counters, in the order of a GET_STATS reply. */
+export function statisticsOf({ statistics }: ConversationState): bigint[] {
+  return statistics.map((total) => hexToWord(total));
 }
 
 function wordToHex(value: bigint): string {

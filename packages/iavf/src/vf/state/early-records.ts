@@ -1,5 +1,5 @@
 import type { PrecopyInfo, StateRecord } from "@vfmig/core";
-import { saveConversation } from "../../mailbox/conversation-state.ts";
+import { agreementOf, saveConversation } from "../../mailbox/conversation-state.ts";
 import type { Parts } from "../parts.ts";
 
 /**
@@ -18,12 +18,12 @@ export class EarlyRecords {
     this.#given = undefined;
     const value = saveConversation(this.#parts.mailbox.conversation);
     yield { type: "conversation", value };
-    this.#given = JSON.stringify(value);
+    this.#given = agreementOf(value);
   }
 
   /** Sizes are those of JSON, which are near those of CBOR. */
   info(): PrecopyInfo {
-    const now = JSON.stringify(saveConversation(this.#parts.mailbox.conversation));
+    const now = agreementOf(saveConversation(this.#parts.mailbox.conversation));
     return {
       initialBytes: this.#given === undefined ? now.length : 0,
       dirtyBytes: this.#given === undefined || this.#given === now ? 0 : now.length,
