@@ -22,7 +22,7 @@ async function codeOf(world: World, promise: Promise<unknown>): Promise<string> 
     ),
   );
   if (failure === undefined) return "none";
-  return VfmigError.is(failure) ? failure.code : String(failure);
+  return VfmigError.is(failure) ? failure.code : "an error without code";
 }
 
 describe.each(FAMILIES)("$name", (family) => {
@@ -68,8 +68,8 @@ describe.each(FAMILIES)("$name", (family) => {
         expect(sent).toBe(200);
         expect(delivered() - had).toBe(sent);
         await world.settle(migration.setState("stop-copy"));
-        const state = new Uint8Array(1 << 16);
-        expect(await world.settle(migration.readData(state))).toBeGreaterThan(1000);
+        const saved = new Uint8Array(1 << 16);
+        expect(await world.settle(migration.readData(saved))).toBeGreaterThan(1000);
         await world.close();
       },
     );
