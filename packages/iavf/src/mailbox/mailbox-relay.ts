@@ -349,6 +349,8 @@ export class MailboxRelay {
   }
 
   #forgetDevice(): void {
+    // A request that asks for the reset is done before it: the guest finds it so in its ring.
+    this.#sends.poll(this.#frozen, () => this.#private.nextWrittenBack());
     this.#private.forget();
     this.#inFlight.fail("the VF was reset");
     this.#sends.clear();

@@ -2,6 +2,7 @@ import type { DmaBuffer } from "@vfmig/core";
 import {
   AQ_BUFFER_SIZE,
   AQ_DESCRIPTOR_SIZE,
+  AQ_FLAG,
   AQ_OPCODE,
   postedArqDescriptor,
   readAqDescriptor,
@@ -155,6 +156,23 @@ export class PrivateMailbox {
       this.#data,
       this.#sendDone * AQ_DESCRIPTOR_SIZE,
     );
+    this.#sendDone = (this.#sendDone + 1) % ENTRIES;
+    return { flags, returnValue };
+  }
+
+  /**
+   * As {@link nextSent} after a reset of the device, which has cleared its head: what the device had taken
+   * before stands as done in its ring.
+   */
+  nextWrittenBack(): SendResult | undefined {
+    if (this.#sendDone === this.#sendNext) {
+      return undefined;
+    }
+    const at = this.#sendDone * AQ_DESCRIPTOR_SIZE;
+    const { flags, returnValue } = readAqDescriptor(this.#data, at);
+    if ((flags & AQ_FLAG.DD) === 0) {
+      return undefined;
+    }
     this.#sendDone = (this.#sendDone + 1) % ENTRIES;
     return { flags, returnValue };
   }

@@ -42,11 +42,10 @@ export class SendLedger {
     this.#sends.push(owner);
   }
 
-  /** Settles what the device has taken; `frozen` keeps it from the guest. */
-  poll(frozen: boolean): void {
+  /** Settles what the device has taken, as `nextSent` tells it; `frozen` keeps it from the guest. */
+  poll(frozen: boolean, nextSent: SendLedgerOptions["nextSent"] = this.#options.nextSent): void {
     for (let next = this.#sends[0]; next !== undefined; next = this.#sends[0]) {
-      const result =
-        typeof next === "number" ? { flags: 0, returnValue: next } : this.#options.nextSent();
+      const result = typeof next === "number" ? { flags: 0, returnValue: next } : nextSent();
       if (result === undefined) {
         return;
       }
