@@ -224,6 +224,18 @@ export class QueueVectors {
     }
   }
 
+  /** Has the guest look at these queues, whatever its masks say; it bears one signal too many. */
+  wake(txQueues: number, rxQueues: number): void {
+    for (const known of this.#vectors) {
+      if (
+        known !== undefined &&
+        ((known.txQueues & txQueues) | (known.rxQueues & rxQueues)) !== 0
+      ) {
+        signal(known.interception);
+      }
+    }
+  }
+
   freeze(): void {
     this.#frozen = true;
     for (const known of this.#vectors) {

@@ -4,7 +4,7 @@ import type { QueuePair } from "../queues/queue-pair.ts";
 import { asksNoReport } from "./infer.ts";
 import { leave } from "./leave.ts";
 import { any, NO_HALF, type PairParts } from "./pair-requests.ts";
-import { type Patience, readyHalves, rxCanStop, rxIsNear, txIsAtWrap } from "./ready.ts";
+import { type Patience, readyHalves, rxRunsDry, txIsAtWrap } from "./ready.ts";
 import type { PairPlace } from "./relay-from.ts";
 import type { SwitchLog } from "./switch-log.ts";
 
@@ -12,6 +12,8 @@ import type { SwitchLog } from "./switch-log.ts";
 const PATIENCE_MS = 20;
 /** Milliseconds after which the next pair is looked at. */
 const TURN_MS = 150;
+/** Milliseconds for which frames of the guest may wait at the end of its Tx ring for Rx. */
+const HOLD_MS = 5;
 /** Milliseconds between two rounds in which no pair could go back, at most. */
 const REST_MS = 500;
 /** Milliseconds between two looks at a pair on which nothing moves. */
@@ -36,12 +38,15 @@ export class HandBack {
   #busy = false;
   /** The device has not taken DUMMY descriptors: Tx goes back at the end of its ring only. */
   #noDummies = false;
-  /** Pairs whose guest sent too much while they stood still for DUMMY descriptors to be placed. */
-  #hurried = new WeakSet<QueuePair>();
   #candidate: QueuePair | undefined;
   #since = 0;
   /** Where the candidate's Rx was then. */
   #rxBegan = 0;
+  /** Where its Tx was at the last look, and since when. */
+  #txWas = 0;
+  #txMoved = 0;
+  /** Since when its Tx is at the end of its ring. */
+  #atWrapSince = Infinity;
   /** Pairs in a row that could not go back. */
   #missed = 0;
   #timer: Timer | undefined;
@@ -91,10 +96,7 @@ export class HandBack {
       return;
     }
     const waited = context.clock.now() - this.#since;
-    const dummies = !this.#noDummies && !this.#hurried.has(candidate);
-    const over = waited >= PATIENCE_MS;
-    const quiet = candidate.rx.position.complete === this.#rxBegan;
-    const patience = { over, quiet, dummies };
+    const patience = this.#patience(candidate, waited);
     const halves = mailbox.online ? readyHalves(this.#parts.parts(), candidate, patience) : NO_HALF;
     if (any(halves)) {
       void this.#leave(candidate, halves);
@@ -108,17 +110,34 @@ export class HandBack {
     this.#nextLook(LOOK_MS);
   }
 
-  /** A pair that could not stop where it is: neither half waits for the other. */
-  #steer(pair: QueuePair, { over, quiet }: Patience): void {
-    const parts = this.#parts.parts();
-    if (rxIsNear(pair)) {
-      // Before it runs out of buffers.
+  #patience({ tx, rx }: QueuePair, waited: number): Patience {
+    const now = this.#parts.parts().context.clock.now();
+    const { complete } = tx.position;
+    if (complete !== this.#txWas || !tx.idle) {
+      this.#txWas = complete;
+      this.#txMoved = now;
+    }
+    return {
+      over: waited >= PATIENCE_MS,
+      rxQuiet: rx.position.complete === this.#rxBegan,
+      txQuiet: now - this.#txMoved >= PATIENCE_MS,
+      dummies: !this.#noDummies,
+    };
+  }
+
+  /** A pair that could not stop where it is: neither half waits long for the other. */
+  #steer(pair: QueuePair, { over }: Patience): void {
+    const { family, context } = this.#parts.parts();
+    if (rxRunsDry(pair)) {
       pair.rx.holdAtWrap(false);
     }
-    if (!parts.family.halvesApart) {
-      // Rx can stop anywhere by now, so that Tx chooses the moment, which comes soon.
-      pair.tx.holdAtWrap(over && !txIsAtWrap(pair) && rxCanStop(parts, pair, quiet));
+    if (family.halvesApart) {
+      return;
     }
+    // Rx can stop almost anywhere by now, so that Tx chooses the moment.
+    const now = context.clock.now();
+    this.#atWrapSince = txIsAtWrap(pair) ? Math.min(this.#atWrapSince, now) : Infinity;
+    pair.tx.holdAtWrap(over && now - this.#atWrapSince < HOLD_MS);
   }
 
   #nextLook(ms: number | undefined): void {
@@ -129,7 +148,6 @@ export class HandBack {
         this.#timer = undefined;
         if (this.#candidate === undefined && ms === REST_MS) {
           this.#missed = 0;
-          this.#hurried = new WeakSet();
         }
         this.#look();
       });
@@ -160,6 +178,9 @@ export class HandBack {
     this.#candidate = next;
     this.#since = context.clock.now();
     this.#rxBegan = next.rx.position.complete;
+    this.#txWas = next.tx.position.complete;
+    this.#txMoved = this.#since;
+    this.#atWrapSince = Infinity;
     next.rx.holdAtWrap(true);
     next.tx.holdAtWrap(family.halvesApart);
     return next;
@@ -180,9 +201,6 @@ export class HandBack {
       );
       this.#missed = result === "done" ? 0 : this.#missed + 1;
       this.#noDummies ||= result === "unwalked";
-      if (result === "failed") {
-        this.#hurried.add(pair);
-      }
       if (result !== "done") {
         context.logger.info("a queue pair stays relayed for now", { queue: pair.queue, result });
       }

@@ -1,3 +1,4 @@
+import { waitUntil } from "../migration/wait.ts";
 import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";
 import { goOn, passTails } from "./enter.ts";
@@ -14,6 +15,9 @@ import { rxWay, txWayIsShort } from "./ready.ts";
 import type { PairPlace } from "./relay-from.ts";
 import type { SwitchLog } from "./switch-log.ts";
 import { walkTx } from "./walk-tx.ts";
+
+/** Milliseconds that a guest has for posting Rx buffers before its pair goes on without. */
+const BUFFERS_MS = 5;
 
 export interface LeaveOptions {
   readonly log: SwitchLog;
@@ -116,6 +120,8 @@ async function handOver(
     if (pair.rx.position.complete !== 0) {
       return "failed";
     }
+    // The guest takes what was discarded and posts again, while the PF does its part.
+    parts.vectors.wake(0, 1 << pair.queue);
   }
   try {
     await runHalves(parts, pair, halves, pair.config);
@@ -136,6 +142,7 @@ async function handOver(
     await stopAgain(parts, pair, enabled);
     return "unwalked";
   }
+  await buffers(parts, pair, enabled);
   if (!isCurrent(parts, pair)) {
     return "failed";
   }
@@ -145,6 +152,14 @@ async function handOver(
   passTails(parts, pair, halves);
   parts.vectors.refresh();
   return "done";
+}
+
+/** Gives the guest time to post what the device needs at once; a guest that stands still does not. */
+async function buffers(parts: PairParts, pair: QueuePair, enabled: Halves): Promise<void> {
+  const { clock } = parts.context;
+  const enough = (): boolean =>
+    !enabled.rx || parts.queues.rxTail(pair.queue) >= pair.config.rx.length / 4;
+  await waitUntil(clock, enough, BUFFERS_MS, new AbortController().signal);
 }
 
 /** What the device has finished reaches the guest; what the guest has posted meanwhile is known. */

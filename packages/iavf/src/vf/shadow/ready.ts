@@ -13,7 +13,9 @@ export interface Patience {
   /** The ordinary way was waited for long enough. */
   readonly over: boolean;
   /** Nothing is received. */
-  readonly quiet: boolean;
+  readonly rxQuiet: boolean;
+  /** Nothing was sent for a while. */
+  readonly txQuiet: boolean;
   /** DUMMY descriptors may be used. */
   readonly dummies: boolean;
 }
@@ -22,7 +24,7 @@ export interface Patience {
  * Halves of a relayed pair that can go back to the guest's rings now; none where none can.
  *
  * Rx: when the device has come to the end of the guest's ring, or near it; once patience is over, from
- * anywhere in its second half, and from anywhere at all where nothing is received. The slots that are left end as
+ * anywhere, as long as the device does not pass the end before it stops. The slots that are left end as
  * broken frames, which the guest drops. Tx: at the end of the guest's ring, or where the way from slot 0
  * is short and lies in free slots, while the guest sends nothing.
  */
@@ -36,7 +38,7 @@ export function readyHalves(parts: PairParts, pair: QueuePair, patience: Patienc
     tx: pair.half.tx.mode === "relay",
     rx: pair.half.rx.mode === "relay",
   };
-  const tx = relayed.tx && (!enabled.tx || txReady(parts, pair, patience));
+  const tx = relayed.tx && (!enabled.tx || txReady(pair, patience));
   const rx = relayed.rx && (!enabled.rx || rxReady(parts, pair, patience));
   if (parts.family.halvesApart) {
     return { tx, rx };
@@ -44,16 +46,10 @@ export function readyHalves(parts: PairParts, pair: QueuePair, patience: Patienc
   return { tx: tx && rx, rx: tx && rx };
 }
 
-function txReady(parts: PairParts, pair: QueuePair, { over, dummies }: Patience): boolean {
-  if (txIsAtWrap(pair)) {
-    return true;
-  }
-  // Where halves go apart, Tx waits for its own wrap first.
-  const mayWalk = dummies && (over || !parts.family.halvesApart);
-  const { length } = pair.config.tx;
-  const { complete } = pair.tx.position;
-  // A guest that has frames waiting fills its ring while the pair stands still.
-  return mayWalk && pair.tx.idle && complete <= length / 2;
+function txReady(pair: QueuePair, { txQuiet, dummies }: Patience): boolean {
+  // A guest that sends would fill its ring while the pair stands still: it comes to the wrap itself.
+  const mayWalk = dummies && txQuiet && pair.tx.idle;
+  return txIsAtWrap(pair) || (mayWalk && pair.tx.position.complete <= pair.config.tx.length / 2);
 }
 
 /** All that the guest has posted up to its ring's end was sent, and nothing behind it. */
@@ -71,23 +67,33 @@ export function txWayIsShort({ queues }: PairParts, pair: QueuePair, to: number)
   return to === 0 || (to <= length / 2 && tail >= to && tail <= (7 * length) / 8);
 }
 
-function rxReady(parts: PairParts, pair: QueuePair, { over, quiet }: Patience): boolean {
-  return rxIsNear(pair) || (over && rxCanStop(parts, pair, quiet));
+function rxReady(parts: PairParts, pair: QueuePair, { over, rxQuiet }: Patience): boolean {
+  return rxIsNear(pair) || (over && rxCanStop(parts, pair, rxQuiet));
 }
 
 /**
- * Rx can stop where it is: the slots up to the ring's end are posted, and those behind it are enough
- * for what arrives until the guest has posted again.
+ * Rx can stop where it is: the slots up to the ring's end are posted, and the device will not pass the
+ * end before it stops.
  */
-export function rxCanStop(parts: PairParts, pair: QueuePair, quiet: boolean): boolean {
+function rxCanStop(parts: PairParts, pair: QueuePair, quiet: boolean): boolean {
   const way = rxWay(parts, pair);
-  return way >= 0 && (quiet || way <= pair.config.rx.length / 2);
+  const held = pair.rx.toWrap >= 0;
+  return way >= 0 && (quiet || held || way >= pair.config.rx.length / 4);
 }
 
-/** Rx is so near the end of the guest's ring that it has to be decided now whether it stops there. */
+/** Rx is near the end of the guest's ring, and gets no further. */
 export function rxIsNear(pair: QueuePair): boolean {
+  return isBefore(pair, RX_NEAR);
+}
+
+/** Rx soon runs out of buffers if it gets no further. */
+export function rxRunsDry(pair: QueuePair): boolean {
+  return isBefore(pair, RX_NEAR / 2);
+}
+
+function isBefore(pair: QueuePair, part: number): boolean {
   const { toWrap } = pair.rx;
-  return toWrap >= 0 && toWrap <= pair.config.rx.length * RX_NEAR;
+  return toWrap >= 0 && toWrap <= pair.config.rx.length * part;
 }
 
 /** Slots between the guest's place and the end of its Rx ring; -1 where it has not posted them all. */
