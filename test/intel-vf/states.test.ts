@@ -1,6 +1,6 @@
 import type { MigrationState } from "@vfmig/core";
 import { buildPromiscuous, VIRTCHNL_OP } from "@vfmig/iavf";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FAMILIES } from "./rig/family.ts";
 import { facets, move } from "./rig/move.ts";
