@@ -9,6 +9,8 @@ export const EXIT = {
   configuration: 3,
   environment: 4,
   device: 5,
+  /** Nobody can say: what reached a device from outside is not known. */
+  undecided: 6,
 } as const;
 
 /** Beginnings of the codes for what a person wrote or installed. */

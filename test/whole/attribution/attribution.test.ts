@@ -1,127 +1,61 @@
-import {
-  attribute,
-  type Attribution,
-  type DriverMode,
-  PCI_REGION,
-  type Recording,
-  type SubDriverDefinition,
-  type VfioDevice,
-} from "@vfmig/core";
+import { attribute, type Attribution, type DriverMode, type Recording } from "@vfmig/core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type Bugs, recordRun, replayRun } from "./lab.ts";
+import { flippedBit, otherCapability, lostInterrupts, wrongAnswer, wrongMemory } from "./bugs.ts";
+import { type Lab, recordRun, replayRun } from "./lab.ts";
 
-const FRAMES = 24;
+const FRAMES = 12;
 
-/** The PCI status register, which a guest reads and no plugin takes over; 66 MHz means nothing here. */
-const STATUS = 0x06;
-const MHZ_66 = 0x20;
-
-/** Something of which one member is another. */
-function changed<T extends object>(whole: T, change: Partial<T>): T {
-  return new Proxy(whole, {
-    get(target, name) {
-      const own = Reflect.get(change, name) as unknown;
-      const value = own ?? (Reflect.get(target, name, target) as unknown);
-      return typeof value === "function" ? (value as () => void).bind(target) : value;
-    },
+/** Replays what `lab` changes, and takes the rest from sound replays. */
+async function attributed(
+  recorded: Recording,
+  lab: Lab,
+  sound?: ReadonlyMap<DriverMode, Recording>,
+): Promise<Attribution> {
+  const replay = async (mode: DriverMode, changes: boolean): Promise<Recording> =>
+    (changes ? undefined : sound?.get(mode)) ?? (await replayRun(recorded, lab, mode));
+  const base = await replay("base", lab.base !== undefined);
+  return attribute({
+    recorded,
+    base: [base, lab.base === undefined ? await replayRun(recorded, lab, "base") : base],
+    transparent: await replay("transparent", (lab.base ?? lab.core) !== undefined),
+    active: await replay("active", true),
   });
 }
 
-/** Flips a bit of what a register tells. */
-const flippedBit = (device: VfioDevice): VfioDevice =>
-  changed(device, {
-    readRegion(index, offset, into) {
-      device.readRegion(index, offset, into);
-      if (index === PCI_REGION.CONFIG && offset === STATUS) into[0] = (into[0] ?? 0) ^ MHZ_66;
-    },
-  });
-
-/** Swallows what vector 1 tells. */
-const lostInterrupts = (device: VfioDevice): VfioDevice =>
-  changed(device, {
-    setIrqs(request) {
-      if (request.data.kind !== "event") return device.setIrqs(request);
-      const events = request.data.events.map((event, i) =>
-        event && request.start + i === 1 ? { signal() {} } : event,
-      );
-      device.setIrqs({ ...request, data: { kind: "event", events } });
-    },
-  });
-
-/** A plugin that answers otherwise in what it takes over: the length of the mailbox's ring. */
-const wrongAnswer = (definition: SubDriverDefinition): SubDriverDefinition => ({
-  ...definition,
-  async attach(context) {
-    const attached = await definition.attach(context);
-    const regions = attached.regions?.map((facet) =>
-      changed(facet, {
-        read(offset, into) {
-          facet.read(offset, into);
-          // VFGEN_RSTAT: the guest looks at the two low bits, and reads all of it.
-          if (facet.index === PCI_REGION.BAR0 && offset === 0x8800) into[1] = (into[1] ?? 0) ^ 0x80;
-        },
-      }),
-    );
-    return regions === undefined ? attached : changed(attached, { regions });
-  },
-});
-
-/** A plugin that changes what the device tells the guest in memory. */
-const wrongMemory = (definition: SubDriverDefinition): SubDriverDefinition => ({
-  ...definition,
-  attach: (context) =>
-    definition.attach({
-      ...context,
-      memory: {
-        ...context.memory,
-        span: context.memory.span.bind(context.memory),
-        find: context.memory.find.bind(context.memory),
-        read: context.memory.read.bind(context.memory),
-        write(iova, from) {
-          const bytes = from.slice();
-          bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
-          context.memory.write(iova, bytes);
-        },
-      },
-    }),
-});
-
-describe("attribution of a device's bring-up and traffic", () => {
-  let sound: Recording;
-  const replays: Recording[] = [];
+describe.each(["i40e", "e810"] as const)("attribution of a run of %s", (kind) => {
+  let recorded: Recording;
+  const sound = new Map<DriverMode, Recording>();
 
   beforeAll(async () => {
-    const run = await recordRun("active", FRAMES);
+    const run = await recordRun({ kind }, "active", FRAMES);
     if (run.received !== FRAMES) throw new Error(`only ${run.received} frames came back`);
-    sound = run.recording;
-    for (const mode of ["base", "base", "transparent"] as const) {
-      replays.push(await replayRun(sound, mode));
+    recorded = run.recording;
+    for (const mode of ["base", "transparent"] as const) {
+      sound.set(mode, await replayRun(recorded, { kind }, mode));
     }
   });
 
-  /** Replays again only what a bug can change. */
-  async function attributed(bugs: Bugs, recorded: Recording = sound): Promise<Attribution> {
-    const [base, again, transparent] = replays;
-    const sameBase = recorded === sound && bugs.base === undefined;
-    const sameCore = sameBase && bugs.core === undefined;
-    const replay = (mode: DriverMode): Promise<Recording> => replayRun(recorded, mode, bugs);
-    return attribute({
-      recorded,
-      base: sameBase && base && again ? [base, again] : [await replay("base")],
-      transparent: sameCore ? transparent : await replay("transparent"),
-      active: await replay("active"),
-    });
-  }
-
-  it("finds no difference where there is no bug", async () => {
-    const result = await attributed({});
+  it("finds no difference where there is no bug, from bring-up to removal, though no wire brings the frames", async () => {
+    const result = await attributed(recorded, { kind }, sound);
     expect(result.differences).toEqual([]);
-    expect(result.layer).toBeUndefined();
+    expect(result).toMatchObject({ layer: undefined, unreproduced: undefined, inputGiven: true });
     expect(result.steps).toBeGreaterThan(100);
   });
 
+  it("lists what the plugin hides on purpose apart from differences", async () => {
+    const { intended } = await attributed(recorded, { kind }, sound);
+    expect(intended.map(({ why }) => why)).toContain(
+      "the VF's capabilities: what cannot be carried is hidden",
+    );
+  });
+
+  it("lays a capability that is changed without saying so at the plugin's door", async () => {
+    const result = await attributed(recorded, { kind, plugin: otherCapability }, sound);
+    expect(result).toMatchObject({ layer: `plugin:${kind}-vf`, difference: { kind: "memory" } });
+  });
+
   it("lays a flipped bit of a register at the base's door", async () => {
-    const result = await attributed({ base: flippedBit });
+    const result = await attributed(recorded, { kind, base: flippedBit }, sound);
     expect(result).toMatchObject({
       layer: "base",
       difference: { kind: "read", place: "read of config+0x6, 2 bytes" },
@@ -129,31 +63,71 @@ describe("attribution of a device's bring-up and traffic", () => {
   });
 
   it("lays it at core's door where core flips it between base and plugin", async () => {
-    const result = await attributed({ core: flippedBit });
+    const result = await attributed(recorded, { kind, core: flippedBit }, sound);
     expect(result).toMatchObject({ layer: "core", difference: { kind: "read" } });
-    const [recorded, base, transparent, active] = result.shown;
-    expect(base?.shows).toBe(recorded?.shows);
+    const [record, base, transparent, active] = result.shown;
+    expect(base?.shows).toBe(record?.shows);
     expect(transparent?.shows).toBe(active?.shows);
-    expect(active?.shows).not.toBe(recorded?.shows);
+    expect(active?.shows).not.toBe(record?.shows);
   });
 
   it("lays interrupts that core swallows at core's door", async () => {
-    const result = await attributed({ core: lostInterrupts });
+    const result = await attributed(recorded, { kind, core: lostInterrupts }, sound);
     expect(result).toMatchObject({ layer: "core" });
-    expect(result.differences.some(({ kind }) => kind === "interrupt")).toBe(true);
+    expect(result.differences.some((found) => found.kind === "interrupt")).toBe(true);
   });
 
   it.each([
     ["a wrong answer of a register", wrongAnswer, "read"],
     ["a changed message in the guest's memory", wrongMemory, "memory"],
-  ])("lays %s at the plugin's door", async (_, plugin, kind) => {
-    const result = await attributed({ plugin });
-    expect(result).toMatchObject({ layer: "plugin:i40e-vf", difference: { kind } });
+  ])("lays %s at the plugin's door", async (_, plugin, what) => {
+    const result = await attributed(recorded, { kind, plugin }, sound);
+    expect(result).toMatchObject({ layer: `plugin:${kind}-vf`, difference: { kind: what } });
   });
 
   it("lays a bug that was recorded at the plugin's door, too", async () => {
-    const { recording } = await recordRun("active", 4, { plugin: wrongAnswer });
-    const result = await attributed({ plugin: wrongAnswer }, recording);
-    expect(result).toMatchObject({ layer: "plugin:i40e-vf", difference: { kind: "read" } });
+    const lab = { kind, plugin: wrongAnswer };
+    const { recording } = await recordRun(lab, "active", 2);
+    const result = await attributed(recording, lab);
+    expect(result).toMatchObject({ layer: `plugin:${kind}-vf`, difference: { kind: "read" } });
+  });
+});
+
+describe("attribution where nobody can tell which frames arrived", () => {
+  const blind: Lab = { kind: "i40e", blind: true };
+  let recorded: Recording;
+  let without: Recording;
+
+  beforeAll(async () => {
+    ({ recording: recorded } = await recordRun(blind, "active", FRAMES));
+    ({ recording: without } = await recordRun(blind, "active", 0));
+  });
+
+  it("blames nobody for a frame that no replay has", async () => {
+    const result = await attributed(recorded, blind);
+    expect(result).toMatchObject({
+      layer: undefined,
+      difference: undefined,
+      inputGiven: false,
+      unreproduced: { kind: "memory", right: "not written" },
+    });
+    expect(result.shown.map(({ run }) => run)).toEqual([
+      "recorded",
+      "base",
+      "transparent",
+      "active",
+    ]);
+  });
+
+  it("finds no difference where no frame arrived", async () => {
+    const result = await attributed(without, blind);
+    expect(result).toMatchObject({ layer: undefined, unreproduced: undefined, differences: [] });
+  });
+
+  it("still finds what differs before the first frame", async () => {
+    const plugin = await attributed(recorded, { ...blind, plugin: wrongAnswer });
+    expect(plugin.layer).toBe("plugin:i40e-vf");
+    const base = await attributed(recorded, { ...blind, base: flippedBit });
+    expect(base.layer).toBe("base");
   });
 });

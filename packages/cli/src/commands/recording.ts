@@ -33,7 +33,8 @@ Examples:
   vfmig attribute /tmp/run.vf0 --ignore "memory 0x100023008"
                                                     leave out a difference that is known and meant
 
-The configuration's device must have the wire that brings the same frames again: none, or a capture.`;
+Ends with 0 where no layer changed what the guest sees, with 1 where one did, and with 6 where nobody can say:
+the device got something from outside, such as a frame, that was not recorded or cannot be given again.`;
 
 /** `vfmig replay`, `vfmig diff` and `vfmig attribute`: whose fault is what a guest sees? */
 export function recordingCommands(program: Command, context: CommandContext): void {
@@ -152,6 +153,7 @@ function tell(
 ): void {
   terminal.result(json ? JSON.stringify({ schemaVersion: 1, ...result }) : attributionText(result));
   if (result.difference !== undefined) exit(EXIT.failed);
+  else if (result.unreproduced !== undefined) exit(EXIT.undecided);
 }
 
 function replayIn(

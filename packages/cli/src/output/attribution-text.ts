@@ -6,23 +6,43 @@ export function attributionText(result: Attribution): string {
   return [...verdict(result), ...remarks(result)].join("\n");
 }
 
-function verdict({ layer, difference, shown, differences, steps }: Attribution): readonly string[] {
-  if (difference === undefined) {
+function verdict(result: Attribution): readonly string[] {
+  const { layer, difference, unreproduced, differences, steps } = result;
+  if (difference !== undefined) {
     return [
-      `No difference in ${steps} steps: no layer above the base changed what the guest sees. If that is wrong, it is the base's.`,
+      `First difference: ${difference.place}, at step ${difference.op} of ${steps}`,
+      table(rowsOf(result)),
+      `Made by: ${layer}`,
+      `To leave it out: --ignore "${difference.key}". Differences in all: ${differences.length}.`,
     ];
   }
-  const rows = shown.map(({ run, shows }) => [run, shows]);
+  if (unreproduced !== undefined) {
+    return [
+      `Recorded and not seen again: ${unreproduced.place}, at step ${unreproduced.op} of ${steps}`,
+      table(rowsOf(result)),
+      "Made by: nobody can say. The device may have had it from outside, such as a frame from its wire, and " +
+        "that was not recorded or could not be given again. Record on a base that tells of its input, as the " +
+        "testkit's models do, or where nothing arrives. Up to that step no layer differs.",
+    ];
+  }
   return [
-    `First difference: ${difference.place}, at step ${difference.op} of ${steps}`,
-    table(rows),
-    `Made by: ${layer}`,
-    `To leave it out: --ignore "${difference.key}". Differences in all: ${differences.length}.`,
+    `No difference in ${steps} steps: no layer above the base changed what the guest sees. If that is wrong, it is the base's.`,
   ];
 }
 
-function remarks({ horizon, unsteady }: Attribution): readonly string[] {
+function rowsOf({ shown }: Attribution): readonly (readonly string[])[] {
+  return shown.map(({ run, shows }) => [run, shows]);
+}
+
+function remarks(result: Attribution): readonly string[] {
+  const { horizon, unsteady, intended, inputGiven, difference } = result;
   return [
+    ...(difference === undefined || inputGiven
+      ? []
+      : [
+          "What reached the device from outside was not recorded: the verdict holds if each replay got the same.",
+        ]),
+    ...intended.map(({ place, why }) => `Changed on purpose: ${place} (${why})`),
     ...(horizon === undefined
       ? []
       : [

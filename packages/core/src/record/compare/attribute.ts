@@ -173,10 +173,10 @@ function fromOutside(
   return fixed ? undefined : first;
 }
 
-/** Up to there the replays have seen the same. */
+/** Up to there the replays have seen the same, unless their wires brought something by themselves. */
 function partedBefore({ op }: Difference, parts: Parts): Verdict | undefined {
   const verdict = parted(parts);
-  return verdict !== undefined && verdict.difference.op < op ? verdict : undefined;
+  return verdict !== undefined && verdict.difference.op <= op ? verdict : undefined;
 }
 
 function intendedIn(active: Recording | undefined): readonly IntendedPlace[] {
