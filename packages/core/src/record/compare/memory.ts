@@ -33,8 +33,9 @@ export function compareMemory(
     const run = new RunOfBytes(found);
     const lefts = historyOf(a.get(page) ?? [], page);
     const rights = historyOf(b.get(page) ?? [], page);
-    for (let at = 0; at < PAGE; at++) {
-      const first = firstUnequal(lefts[at] ?? [], rights[at] ?? []);
+    const written = new Set([...lefts.keys(), ...rights.keys()]);
+    for (const at of [...written].toSorted((one, other) => one - other)) {
+      const first = firstUnequal(lefts.get(at) ?? [], rights.get(at) ?? []);
       // What one side still wrote after the last step the other may have had no time for.
       const late = first?.one === true && first.op >= lastStep;
       if (first !== undefined && !late) run.add(page + at, first);
@@ -76,10 +77,19 @@ function memoryEvent(event: RecordedEvent): MemoryEvent | undefined {
 }
 
 /** For each byte of a page, what the device left there, one after the other. */
-function historyOf(events: readonly MemoryEvent[], page: number): readonly (Left[] | undefined)[] {
+function historyOf(
+  events: readonly MemoryEvent[],
+  page: number,
+): ReadonlyMap<number, readonly Left[]> {
+  const history = new Map<number, Left[]>();
+  if (!events.some(({ kind }) => kind === "device-memory" || kind === "intended")) return history;
   const now = new Uint8Array(PAGE);
   const open: boolean[] = [];
-  const history: (Left[] | undefined)[] = [];
+  const leftAt = (at: number): Left[] => {
+    const known = history.get(at) ?? [];
+    history.set(at, known);
+    return known;
+  };
   for (const { kind, op, iova, data } of events) {
     const from = Math.max(iova, page);
     const to = Math.min(iova + data.length, page + PAGE);
@@ -87,7 +97,7 @@ function historyOf(events: readonly MemoryEvent[], page: number): readonly (Left
       const at = address - page;
       const value = data[address - iova] ?? 0;
       if (kind === "intended") {
-        intend((history[at] ??= []), open[at] === true, now[at] ?? 0, value, op);
+        intend(leftAt(at), open[at] === true, now[at] ?? 0, value, op);
         open[at] = true;
         continue;
       }
@@ -98,16 +108,20 @@ function historyOf(events: readonly MemoryEvent[], page: number): readonly (Left
         continue;
       }
       if (value === before) continue;
-      const known = (history[at] ??= []);
+      const known = leftAt(at);
       const last = open[at] === true ? known.at(-1) : undefined;
       if (last === undefined) known.push({ before, value, op, mask: 0 });
       else Object.assign(last, { value, op });
       open[at] = true;
     }
   }
-  return history.map((list) =>
-    list?.filter(({ before, value, mask }) => before !== value || mask !== 0),
-  );
+  for (const [at, list] of history) {
+    history.set(
+      at,
+      list.filter(({ before, value, mask }) => before !== value || mask !== 0),
+    );
+  }
+  return history;
 }
 
 /** Notes that the byte that stands there now may differ in the bits of `mask`; also one that stayed the same. */
