@@ -7,7 +7,7 @@ import type { SystemRoots } from "../sysfs/sysfs.ts";
 import { DEVICE } from "../uapi/commands.ts";
 import { BIND, BIND_TOKEN } from "../uapi/iommufd.ts";
 import { sized } from "../uapi/struct.ts";
-import { tokenFault } from "./group.ts";
+import { notViable, tokenFault } from "./group.ts";
 import { describeHolders, holdersOf } from "./holders.ts";
 import { openVfioFile } from "./open-file.ts";
 
@@ -34,7 +34,7 @@ export function iommufdPath({ dev = "/dev" }: SystemRoots): string {
 
 /**
  * Opens a device by its own file and binds it to a new iommufd. Nothing stays open where it fails.
- * @throws VfmigError `ERR_VFMIG_VFIO_BUSY`, `ERR_VFMIG_VFIO_TOKEN`, `ERR_VFMIG_VFIO_PATH`,
+ * @throws VfmigError `ERR_VFMIG_VFIO_BUSY`, `ERR_VFMIG_VFIO_GROUP_NOT_VIABLE`, `ERR_VFMIG_VFIO_TOKEN`, `ERR_VFMIG_VFIO_PATH`,
  * `ERR_VFMIG_VFIO_PERMISSION`, `ERR_VFMIG_VFIO_CALL`
  */
 export function openByCdev(
@@ -56,7 +56,7 @@ export function openByCdev(
   let device: number | undefined;
   try {
     device = openVfioFile(io, path, name, roots);
-    const deviceId = bind(new KernelCalls(io, name), { iommufd, device }, path, roots, vfToken);
+    const deviceId = bind(io, facts, { iommufd, device }, path, roots, vfToken);
     return { fds: { iommufd, device }, deviceId };
   } catch (error) {
     if (device !== undefined) io.close(device);
@@ -66,12 +66,14 @@ export function openByCdev(
 }
 
 function bind(
-  calls: KernelCalls,
+  io: NativeIo,
+  facts: DeviceFacts,
   { iommufd, device }: CdevFds,
   path: string,
   roots: SystemRoots,
   vfToken: string | undefined,
 ): number {
+  const calls = new KernelCalls(io, facts.device.name);
   // The longer form only where it is needed: kernels before 6.17 do not know the flag.
   const request = sized(vfToken === undefined ? BIND.BYTES : BIND.TOKEN_BYTES);
   request.view.setInt32(BIND.IOMMUFD, iommufd, true);
@@ -92,6 +94,7 @@ function bind(
         error,
       );
     }
+    if (errno === "EPERM") throw notViable(facts, error);
     if (errno === "EACCES" || errno === "EINVAL") {
       throw tokenFault(calls.device, errno, vfToken !== undefined, error);
     }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { VfmigError } from "@vfmig/core";
 import type { NativeIo } from "@vfmig/linux";
 import { baseFault, KernelCalls, refusedWith } from "../kernel-calls.ts";
 import type { DeviceFacts } from "../sysfs/device-facts.ts";
@@ -70,12 +71,19 @@ function checkViable(calls: KernelCalls, group: number, facts: DeviceFacts): voi
   const status = sized(STATUS.BYTES);
   calls.call(group, GROUP.GET_STATUS, status.bytes);
   if ((status.view.getUint32(STATUS.FLAGS, true) & STATUS.VIABLE) !== 0) return;
-  const others = facts.members.filter(({ name }) => name !== facts.device.name);
+  throw notViable(facts);
+}
+
+/** A driver of the host has another device of the group. */
+export function notViable(facts: DeviceFacts, cause?: unknown): VfmigError {
+  const { name: device } = facts.device;
+  const others = facts.members.filter(({ name }) => name !== device);
   const list = others.map(({ name, driver }) => `${name} (${driver ?? "no driver"})`).join(", ");
-  throw baseFault(
+  return baseFault(
     "ERR_VFMIG_VFIO_GROUP_NOT_VIABLE",
-    `IOMMU group ${facts.group} of ${calls.device} is not viable: it also holds ${list === "" ? "devices that sysfs does not list" : list}, and a driver of the host uses one of them. Bind each to vfio-pci, or to no driver.`,
-    { device: calls.device, group: facts.group, members: facts.members },
+    `IOMMU group ${facts.group} of ${device} is not viable: it also holds ${list === "" ? "devices that sysfs does not list" : list}, and a driver of the host uses one of them. Bind each to vfio-pci, or to no driver.`,
+    { device, group: facts.group, members: facts.members },
+    cause,
   );
 }
 

@@ -62,6 +62,17 @@ describe("a device that cannot be opened", () => {
     expect(error.message).toContain("0000:01:10.2 (igbvf)");
   });
 
+  it("shares its group with a device of the host, by its own file too", async () => {
+    const machine = machineWith({}, { iommufd: true });
+    machine.add({ address: "0000:01:10.2", group: 7, driver: "igbvf" });
+    const fn = machine.groups.get(7)?.functions[0];
+    if (fn !== undefined) fn.groupTaken = true;
+    const error = await refuses("ERR_VFMIG_VFIO_GROUP_NOT_VIABLE", () =>
+      openOn(machine, { path: "iommufd" }),
+    );
+    expect(error.message).toContain("0000:01:10.2 (igbvf)");
+  });
+
   it.each([
     ["group", {}],
     ["iommufd", { iommufd: true }],

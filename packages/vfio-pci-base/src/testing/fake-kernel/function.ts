@@ -59,6 +59,8 @@ export class FakeFunction {
   opened = false;
   bound = false;
   gone = false;
+  /** A driver of the host has another device of this one's group. */
+  groupTaken = false;
   asleep = false;
   resets = 0;
   busResets = 0;
@@ -242,6 +244,7 @@ export class FunctionFile implements FakeDevice {
     const iommufd = this.fn.io.deviceBehind(view.getInt32(8, true));
     if (!(iommufd instanceof FakeIommufd) || this.fn.bound) return no("EINVAL");
     if (this.fn.opened) return no("EBUSY");
+    if (this.fn.groupTaken) return no("EPERM");
     const bytes = pointers.find(({ at }) => at === 16)?.memory;
     const token =
       (view.getUint32(4, true) & 1) === 0 || bytes === undefined ? undefined : uuidText(bytes);
