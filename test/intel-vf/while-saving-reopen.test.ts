@@ -49,12 +49,12 @@ describe.each(FAMILIES)("$name", (family) => {
       }
       // A switch that has begun comes to its end, and its window is known.
       // oxlint-disable-next-line no-await-in-loop -- one log after the other
-      await pass(world, 10);
+      await pass(world, 60);
       world.quiesce();
       const wrong = { outside: lost.outside(world), wrongs: world.wrongs() };
       expect({ seed, n, ...wrong }).toEqual({ seed, n, outside: [], wrongs: [] });
     }
-    await pass(world, 10);
+    await pass(world, 60);
     world.quiesce();
     expect({ outside: lost.outside(world), wrongs: world.wrongs() }).toEqual({
       outside: [],

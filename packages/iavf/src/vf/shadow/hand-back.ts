@@ -4,7 +4,7 @@ import type { QueuePair } from "../queues/queue-pair.ts";
 import { asksNoReport } from "./infer.ts";
 import { leave } from "./leave.ts";
 import { any, NO_HALF, type PairParts } from "./pair-requests.ts";
-import { type Patience, readyHalves, rxRunsDry, txIsAtWrap } from "./ready.ts";
+import { type Patience, readyHalves, rxIsNear, txIsAtWrap } from "./ready.ts";
 import type { PairPlace } from "./relay-from.ts";
 import type { SwitchLog } from "./switch-log.ts";
 
@@ -128,7 +128,8 @@ export class HandBack {
   /** A pair that could not stop where it is: neither half waits long for the other. */
   #steer(pair: QueuePair, { over }: Patience): void {
     const { family, context } = this.#parts.parts();
-    if (rxRunsDry(pair)) {
+    if (rxIsNear(pair)) {
+      // A burst finds at least these slots, with or without a hand-back.
       pair.rx.holdAtWrap(false);
     }
     if (family.halvesApart) {

@@ -17,7 +17,7 @@ import type { SwitchLog } from "./switch-log.ts";
 import { walkTx } from "./walk-tx.ts";
 
 /** Milliseconds that a guest has for posting Rx buffers before its pair goes on without. */
-const BUFFERS_MS = 5;
+const BUFFERS_MS = 50;
 
 export interface LeaveOptions {
   readonly log: SwitchLog;
@@ -158,7 +158,7 @@ async function handOver(
 async function buffers(parts: PairParts, pair: QueuePair, enabled: Halves): Promise<void> {
   const { clock } = parts.context;
   const enough = (): boolean =>
-    !enabled.rx || parts.queues.rxTail(pair.queue) >= pair.config.rx.length / 4;
+    !enabled.rx || parts.queues.rxTail(pair.queue) >= pair.config.rx.length / 2;
   await waitUntil(clock, enough, BUFFERS_MS, new AbortController().signal);
 }
 

@@ -6,7 +6,7 @@ import { askedHalves, enabledHalves, NO_HALF, type PairParts } from "./pair-requ
  * Part of the Rx ring before its end in which a pair may be stopped in the ordinary way. It is what a
  * burst may take before anybody looks; what is left of it ends as broken frames.
  */
-const RX_NEAR = 1 / 4;
+const RX_NEAR = 1 / 2;
 
 /** How a pair is judged. */
 export interface Patience {
@@ -81,19 +81,10 @@ function rxCanStop(parts: PairParts, pair: QueuePair, quiet: boolean): boolean {
   return way >= 0 && (quiet || held || way >= pair.config.rx.length / 4);
 }
 
-/** Rx is near the end of the guest's ring, and gets no further. */
+/** Rx has come near the end of the guest's ring and gets no further: it stops soon or is let go. */
 export function rxIsNear(pair: QueuePair): boolean {
-  return isBefore(pair, RX_NEAR);
-}
-
-/** Rx soon runs out of buffers if it gets no further. */
-export function rxRunsDry(pair: QueuePair): boolean {
-  return isBefore(pair, RX_NEAR / 2);
-}
-
-function isBefore(pair: QueuePair, part: number): boolean {
   const { toWrap } = pair.rx;
-  return toWrap >= 0 && toWrap <= pair.config.rx.length * part;
+  return toWrap >= 0 && toWrap <= pair.config.rx.length * RX_NEAR;
 }
 
 /** Slots between the guest's place and the end of its Rx ring; -1 where it has not posted them all. */
