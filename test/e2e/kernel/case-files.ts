@@ -33,6 +33,8 @@ export const CASE_FILES: readonly CaseFile[] = [
   },
   { title: "the IOMMU's log", path: at("iommu-dirty-cases.ts"), kinds: ["mock"] },
   { title: "by iommufd", path: at("base-iommufd-cases.ts"), kinds: ["iommufd"], mdevs: true },
+  // Our own kernel has no network beyond its drivers.
+  { title: "igb", path: at("igb-cases.ts"), kinds: ["debian"] },
 ];
 
 /** The cases of a file; imported on the host for their names only. */
