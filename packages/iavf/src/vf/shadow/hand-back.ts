@@ -198,6 +198,7 @@ export class HandBack {
           log,
           stranded,
           onLate: (late) => this.#parts.onLate(pair, late),
+          hurried: () => !this.#on,
         }),
       );
       this.#missed = result === "done" ? 0 : this.#missed + 1;

@@ -17,13 +17,15 @@ import type { SwitchLog } from "./switch-log.ts";
 import { walkTx } from "./walk-tx.ts";
 
 /** Milliseconds that a guest has for posting Rx buffers before its pair goes on without. */
-const BUFFERS_MS = 50;
+const BUFFERS_MS = 250;
 
 export interface LeaveOptions {
   readonly log: SwitchLog;
   readonly stranded: WeakMap<QueuePair, PairPlace>;
   /** The PF has stopped the halves after the switch was given up. */
   readonly onLate: (halves: Halves) => void;
+  /** Somebody waits for this switch to end. */
+  readonly hurried: () => boolean;
 }
 
 /** `unwalked`: the device did not take DUMMY descriptors. In all but `done` the relay goes on. */
@@ -56,7 +58,7 @@ export async function leave(
       resume(parts, pair, halves);
       return "refused";
     }
-    const result = await handOver(parts, pair, halves, enabled);
+    const result = await handOver(parts, pair, halves, enabled, options.hurried);
     if (result !== "done" && isCurrent(parts, pair)) {
       await goOn(parts, pair, halves, relayPlace(pair), options.stranded);
     }
@@ -106,6 +108,7 @@ async function handOver(
   pair: QueuePair,
   halves: Halves,
   enabled: Halves,
+  hurried: () => boolean,
 ): Promise<LeaveResult> {
   takeLast(parts, pair, enabled);
   const to = enabled.tx ? pair.tx.position.complete : 0;
@@ -142,7 +145,7 @@ async function handOver(
     await stopAgain(parts, pair, enabled);
     return "unwalked";
   }
-  await buffers(parts, pair, enabled);
+  await buffers(parts, pair, enabled, hurried);
   if (!isCurrent(parts, pair)) {
     return "failed";
   }
@@ -155,10 +158,15 @@ async function handOver(
 }
 
 /** Gives the guest time to post what the device needs at once; a guest that stands still does not. */
-async function buffers(parts: PairParts, pair: QueuePair, enabled: Halves): Promise<void> {
+async function buffers(
+  parts: PairParts,
+  pair: QueuePair,
+  enabled: Halves,
+  hurried: () => boolean,
+): Promise<void> {
   const { clock } = parts.context;
   const enough = (): boolean =>
-    !enabled.rx || parts.queues.rxTail(pair.queue) >= pair.config.rx.length / 2;
+    !enabled.rx || hurried() || parts.queues.rxTail(pair.queue) >= pair.config.rx.length / 2;
   await waitUntil(clock, enough, BUFFERS_MS, new AbortController().signal);
 }
 
