@@ -33,8 +33,8 @@ Examples:
   vfmig attribute /tmp/run.vf0 --ignore "memory 0x100023008"
                                                     leave out a difference that is known and meant
 
-Ends with 0 where no layer changed what the guest sees, with 1 where one did, and with 6 where nobody can say:
-the device got something from outside, such as a frame, that was not recorded or cannot be given again.`;
+Ends with 0 where no layer changed what the guest sees, with 1 where one did, and with 6 where nobody can say,
+since no replay shows what was recorded: a frame that cannot be given again, or another moment.`;
 
 /** `vfmig replay`, `vfmig diff` and `vfmig attribute`: whose fault is what a guest sees? */
 export function recordingCommands(program: Command, context: CommandContext): void {

@@ -20,9 +20,7 @@ function verdict(result: Attribution): readonly string[] {
     return [
       `Recorded and not seen again: ${unreproduced.place}, at step ${unreproduced.op} of ${steps}`,
       table(rowsOf(result)),
-      "Made by: nobody can say. The device may have had it from outside, such as a frame from its wire, and " +
-        "that was not recorded or could not be given again. Record on a base that tells of its input, as the " +
-        "testkit's models do, or where nothing arrives. Up to that step no layer differs.",
+      `Made by: nobody can say, since no replay shows it. ${reasons(result)} Up to that step no layer differs.`,
     ];
   }
   return [
@@ -30,13 +28,33 @@ function verdict(result: Attribution): readonly string[] {
   ];
 }
 
+/** What else than a layer can be the reason. */
+function reasons({ inputGiven }: Attribution): string {
+  const moment =
+    "it may have come at another moment, since a guest goes on writing while its device works: record again, " +
+    "slower, or attribute again.";
+  if (inputGiven) return `What came from outside was given again; ${moment}`;
+  return (
+    "The device may have had it from outside, such as a frame of its wire, which was not recorded or could not " +
+    `be given again: record on a base that tells of its input, as the testkit's models do. Or ${moment}`
+  );
+}
+
 function rowsOf({ shown }: Attribution): readonly (readonly string[])[] {
   return shown.map(({ run, shows }) => [run, shows]);
 }
 
 function remarks(result: Attribution): readonly string[] {
-  const { horizon, unsteady, intended, inputGiven, difference } = result;
+  const { horizon, unsteady, intended, inputGiven, difference, differences } = result;
+  const repeated = !differences.some(
+    ({ between, key }) => between === "recorded, replayed" && key === difference?.key,
+  );
   return [
+    ...(difference === undefined || difference.kind !== "memory" || repeated
+      ? []
+      : [
+          "The recording itself shows something else there: attribute again before you believe it.",
+        ]),
     ...(difference === undefined || inputGiven
       ? []
       : [

@@ -42,8 +42,8 @@ export interface Attribution {
   /** Undefined where all runs show the same, and where nobody can say. */
   readonly layer: BlamedLayer | undefined;
   /**
-   * The first thing that the recording shows and no replay does, where it may come from outside, such as a
-   * frame, and that was not recorded or could not be given again: what differs from there on tells nothing.
+   * The first thing that the recording shows and no replay does, where that may come from outside, such as a
+   * frame, or from the moment in which the device looked into memory: what differs from there on tells nothing.
    */
   readonly unreproduced: Difference | undefined;
   /** True where each replay got what had reached the recorded device from outside. */
@@ -83,7 +83,7 @@ export function attribute(runs: AttributionRuns, options: AttributionOptions = {
   const pairs = [core, plugin, changed].filter((pair) => pair !== undefined);
   const parts = { core, plugin, pluginLayer: pluginLayer(runs) };
   const inputGiven = isInputGiven(runs);
-  const unreproduced = inputGiven ? undefined : fromOutside(changed, runs);
+  const unreproduced = notRepeated(changed, parts, runs);
   const verdict = unreproduced
     ? partedBefore(unreproduced, parts)
     : (changedSince(changed, parts) ?? parted(parts));
@@ -154,23 +154,26 @@ function isInputGiven({ recorded, base, transparent, active }: AttributionRuns):
 }
 
 /**
- * What differs first from the recording, if that can come from outside. It cannot where the guest reads
- * what a PCI function is, and where the device refuses what it had taken.
+ * What differs first from the recording, if no replay shows it and another moment or something from outside
+ * can be the reason. Neither can where the guest reads what a PCI function is, where the device refuses what it
+ * had taken, and before it has used memory or got anything.
  */
-function fromOutside(
+function notRepeated(
   changed: Comparison | undefined,
+  { core, plugin }: Parts,
   { recorded }: AttributionRuns,
 ): Difference | undefined {
   const first = changed?.differences[0];
-  if (first === undefined || first.kind === "write") return undefined;
-  const pci = recorded?.identity.pci !== undefined;
-  const step = recorded?.events.find((event) => event.kind === "read" && event.op === first.op);
-  const fixed =
-    pci &&
-    first.kind === "read" &&
-    step?.kind === "read" &&
-    (step.region === PCI_REGION.CONFIG || step.region === PCI_REGION.ROM);
-  return fixed ? undefined : first;
+  if (first === undefined || recorded === undefined || first.kind === "write") return undefined;
+  if (has(plugin, first) || has(core, first)) return undefined;
+  const step = recorded.events.find(({ kind, op }) => kind === "read" && op === first.op);
+  if (first.kind === "read" && step?.kind === "read") {
+    const { region } = step;
+    const fixed = region === PCI_REGION.CONFIG || region === PCI_REGION.ROM;
+    if (fixed && recorded.identity.pci !== undefined) return undefined;
+  }
+  const begun = recorded.events.find(({ kind }) => kind === "input" || kind.endsWith("-memory"));
+  return begun === undefined || first.op < begun.op ? undefined : first;
 }
 
 /** Up to there the replays have seen the same, unless their wires brought something by themselves. */
