@@ -1,4 +1,3 @@
-import { request } from "node:http";
 import { VfmigError } from "@vfmig/core";
 import { fromWireError } from "../device-process/wire-error.ts";
 
@@ -28,13 +27,15 @@ export async function askControl(
   throw fromWireError({ name: "Error", message, ...known, details: asRecord(details) }, path);
 }
 
-function exchange(
+async function exchange(
   socketPath: string,
   method: string,
   path: string,
   body: object | undefined,
 ): Promise<string> {
-  return new Promise((resolve, reject) => {
+  // Not before it is needed: as a module it brings a whole HTTP client and its globals along.
+  const { request } = await import("node:http");
+  return await new Promise((resolve, reject) => {
     const headers = { "content-type": "application/json" };
     const asked = request({ socketPath, method, path, headers, timeout: ANSWER_MS }, (response) => {
       let text = "";

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { chmod, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { VfmigError } from "@vfmig/core";
@@ -26,6 +26,8 @@ export interface ControlServer extends AsyncDisposable {
  * @throws VfmigError `ERR_VFMIG_HOST_CONTROL` where nobody can listen there
  */
 export async function openControl(host: Host, path: string): Promise<ControlServer> {
+  // Not before it is needed: as a module it brings a whole HTTP client and its globals along.
+  const { createServer } = await import("node:http");
   const server = createServer((request, response) => void answer(host, request, response));
   server.requestTimeout = REQUEST_MS;
   server.headersTimeout = REQUEST_MS;

@@ -132,6 +132,7 @@ async function run(context: Context): Promise<ScenarioReport> {
   await wire.stop();
   await pause(DRAIN_MS);
   trouble.check();
+  for (const device of [first, second]) found.switches.note(device.name, await device.status());
 
   const { switches } = found;
   await wire.setWindows([...moves.map(({ window }) => window), ...switches.windows]);
