@@ -98,7 +98,7 @@ describe.each(FAMILIES)("$name", (family) => {
           await world.close();
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 10 },
     );
   }, 60_000);
 });
