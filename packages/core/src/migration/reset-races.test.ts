@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { codeOf, composed, migrationOf, readAll, type Composed } from "../testing/composed.ts";
+import { FakeBase } from "../testing/fake-base.ts";
 import { settle } from "../testing/fake-clock.ts";
 import { hasState, requiredArcs } from "./next-state.ts";
 import { MIGRATION_STATE, type MigrationState } from "./states.ts";
@@ -13,15 +14,58 @@ const STATES = Object.keys(MIGRATION_STATE)
 
 const never = (): Promise<never> => Promise.withResolvers<never>().promise;
 
+/** A base whose resets take a turn, and that notes what goes on beside them. */
+class WatchingBase extends FakeBase {
+  arcs = 0;
+  resets = 0;
+  overlaps = 0;
+
+  override async reset(): Promise<void> {
+    this.overlaps += this.arcs;
+    this.resets += 1;
+    await settle();
+    await super.reset();
+    this.resets -= 1;
+  }
+}
+
+interface Slow extends Composed {
+  readonly base: WatchingBase;
+}
+
 /** Arcs that take some turns of the event loop, so that others come in between. */
-async function slow(turns: () => number): Promise<Composed> {
-  const it = await composed();
+async function slow(turns: () => number): Promise<Slow> {
+  const base = new WatchingBase();
+  const it = await composed({}, {}, base);
   for (const arc of requiredArcs(ALL)) {
     it.sub.duties.set(arc, async (signal) => {
+      base.arcs += 1;
+      base.overlaps += base.resets;
       for (let n = turns(); n > 0 && !signal.aborted; n--) await settle();
+      // What was given up comes to rest a turn later.
+      if (signal.aborted) await settle();
+      base.arcs -= 1;
     });
   }
-  return it;
+  return { ...it, base };
+}
+
+/** State changes that were asked for, and how they ended. */
+class Changes {
+  readonly #pending = new Set<Promise<string>>();
+  /** Those that waited behind another when a reset came. */
+  readonly voided: Promise<string>[] = [];
+  readonly all: Promise<string>[] = [];
+
+  add(change: Promise<void>): void {
+    const code = codeOf(change).finally(() => this.#pending.delete(code));
+    this.#pending.add(code);
+    this.all.push(code);
+  }
+
+  reset(): void {
+    this.voided.push(...[...this.#pending].slice(1));
+  }
 }
 
 /** The stream of a device that is equal to every other here. */
@@ -48,19 +92,26 @@ describe("a reset", () => {
           let n = 0;
           const it = await slow(() => lengths[n++ % lengths.length] ?? 0);
           const migration = migrationOf(it);
-          const codes: Promise<string>[] = [];
+          const changes = new Changes();
+          const others: Promise<string>[] = [];
+          const reset = (): Promise<void> => {
+            changes.reset();
+            return it.device.reset();
+          };
           for (const each of steps) {
             if (each === "turn") await settle();
-            else if (each === "reset") codes.push(codeOf(it.device.reset()));
-            else if (each === "read") codes.push(codeOf(migration.readData(new Uint8Array(64))));
-            else if (each === "write") codes.push(codeOf(migration.writeData(state.slice(0, 64))));
-            else codes.push(codeOf(migration.setState(each)));
+            else if (each === "reset") others.push(codeOf(reset()));
+            else if (each === "read") others.push(codeOf(migration.readData(new Uint8Array(64))));
+            else if (each === "write") others.push(codeOf(migration.writeData(state.slice(0, 64))));
+            else changes.add(migration.setState(each));
           }
-          const last = it.device.reset();
-          await last;
-          expect(migration.state).toBe("running");
-          for (const code of await Promise.all(codes)) {
+          await reset();
+          expect([migration.state, it.base.overlaps]).toEqual(["running", 0]);
+          for (const code of await Promise.all([...changes.all, ...others])) {
             expect(code).toMatch(/^(?:none|ERR_VFMIG_(?:MIGRATION|STATE)_[A-Z]+)$/u);
+          }
+          for (const code of await Promise.all(changes.voided)) {
+            expect(code).toBe("ERR_VFMIG_MIGRATION_CANCELLED");
           }
           expect(it.clock.waiting).toBe(0);
           await migration.setState("resuming");
