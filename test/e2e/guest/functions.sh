@@ -122,3 +122,73 @@ complaints() {
   dmesg | grep -E 'WARNING:|BUG:|Call Trace|Oops|NETDEV WATCHDOG|tx_timeout|hung|TX driver issue|PF returned error' && return 1
   return 0
 }
+
+# Endless TCP streams, one to the VF and one from it, each a connection of its own, until end_streams. Both ends keep
+# the checksum and the length of what passed.
+begin_streams() {
+  rm -rf /tmp/streams
+  mkdir -p /tmp/streams
+  dd if=/dev/urandom of=/tmp/streams/data bs=64k count=8 2>/dev/null
+  # Streams that fill every queue on their way would hold up the pings beside them for a second.
+  for end in "" peer; do $end sysctl -q -w "net.ipv4.tcp_rmem=4096 65536 65536" "net.ipv4.tcp_wmem=4096 65536 65536"; done
+  begin_stream down 9001 peer "" 10.9.0.2
+  begin_stream up 9002 "" peer 10.9.0.1
+}
+
+# begin_stream NAME PORT FROM TO ADDRESS: FROM and TO say in which namespace the ends are.
+begin_stream() {
+  at=/tmp/streams/$1
+  mkfifo "$at.sum" "$at.count" "$at.got" "$at.open"
+  (
+    sha256sum <"$at.sum" >"$at.sent.sum" &
+    wc -c <"$at.count" >"$at.sent.count" &
+    while [ ! -e /tmp/streams/stop ]; do cat /tmp/streams/data; done | tee "$at.sum" "$at.count" | $3 nc -l -p "$2" >/dev/null
+    wait
+    touch "$at.sent"
+  ) >/dev/null 2>&1 &
+  sleep 1
+  (
+    sha256sum <"$at.got" >"$at.received.sum" &
+    # Whose input ends is taken for gone by the other end: this input never does.
+    $4 nc "$5" "$2" <>"$at.open" | tee "$at.got" | wc -c >"$at.received.count"
+    wait
+    touch "$at.received"
+  ) >/dev/null 2>&1 &
+}
+
+# What the VF's interface received and sent, in bytes.
+stream_bytes() { cat "/sys/class/net/$(vf)/statistics/rx_bytes" "/sys/class/net/$(vf)/statistics/tx_bytes"; }
+
+# Checksum and length at each end of both streams, and how many segments were sent again.
+end_streams() {
+  touch /tmp/streams/stop
+  for name in down up; do
+    for end in sent received; do
+      wait_for 200 [ -e "/tmp/streams/$name.$end" ] || return 1
+      echo "$(cut -d' ' -f1 <"/tmp/streams/$name.$end.sum") $(tr -d ' ' <"/tmp/streams/$name.$end.count")"
+    done
+  done
+  { cat /proc/net/snmp; peer cat /proc/net/snmp; } | awk '
+    $1 == "Tcp:" && $2 == "RtoAlgorithm" { split($0, names); next }
+    $1 == "Tcp:" { for (n = 2; n <= NF; n++) if (names[n] == "RetransSegs") sum += $n }
+    END { print sum + 0 }'
+}
+
+begin_pings() {
+  ping -i 0.05 -W 5 10.9.0.2 >/tmp/pings 2>&1 &
+  PINGS=$!
+}
+
+# Sequence numbers that were answered, each once.
+end_pings() {
+  kill -INT "$PINGS"
+  sleep 0.5
+  grep DUP /tmp/pings && return 1
+  sed -n 's/.* seq=\([0-9]*\) .*/\1/p' /tmp/pings
+}
+
+# What iavf says where it resets the device, or the PF does.
+reset_complaints() {
+  dmesg | grep iavf | grep -iE 'reset|hardware|timed? ?out|down' && return 1
+  return 0
+}

@@ -6,6 +6,7 @@ import { Served } from "../serve/served.ts";
 import { GUEST_CASES } from "./cases.ts";
 import { Guest } from "./guest.ts";
 import { initramfs } from "./initramfs.ts";
+import { replacementCases } from "./replacement/cases.ts";
 
 const KERNELS: readonly KernelSeries[] = ["6.12", "6.1"];
 const AT_BOOT = ["virtio_pci", "virtio_net", "8021q"];
@@ -28,6 +29,7 @@ export async function guestStage(context: StageContext): Promise<void> {
   for (const series of KERNELS) {
     for (const model of MODELS) await runGuest(context, series, model);
   }
+  await replacementCases(context);
 }
 
 /** The same guests on memory without a file, on devices that can do with messages: those without a plugin. */

@@ -3,6 +3,7 @@ export interface DeviceEntry {
   readonly name: string;
   readonly base: { readonly package: string; readonly options: Readonly<Record<string, unknown>> };
   readonly driver?: { readonly package: string };
+  readonly standby?: boolean;
 }
 
 /** A kind of device that the stages run against, with or without a plugin over it. */
@@ -39,6 +40,12 @@ export const MODELS: readonly Model[] = [
   { name: "154c", ...I40E_VF },
   { name: "154c+plugin", ...I40E_VF, plugin: "@vfmig/plugin-i40e" },
   { name: "1889", ...E810_VF },
+];
+
+/** Devices that can be moved, of either family. */
+export const MOVABLE: readonly Model[] = [
+  { name: "154c+plugin", ...I40E_VF, plugin: "@vfmig/plugin-i40e" },
+  { name: "1889+plugin", ...E810_VF, plugin: "@vfmig/plugin-e810" },
 ];
 
 /** The entry of the first or second device of a kind; `more` goes to the model as well. */

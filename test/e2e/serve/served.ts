@@ -39,8 +39,14 @@ export class Served implements AsyncDisposable {
     this.folder = folder;
   }
 
-  /** Writes a configuration of these devices and serves it. `{folder}` in an option is the configuration's. */
-  static async start(entries: readonly DeviceEntry[]): Promise<Served> {
+  /**
+   * Writes a configuration of these devices and serves it. `{folder}` in an option is the configuration's.
+   * @param more further words for `vfmig serve`
+   */
+  static async start(
+    entries: readonly DeviceEntry[],
+    more: readonly string[] = [],
+  ): Promise<Served> {
     const folder = await mkdtemp(join(tmpdir(), "vfmig-e2e-"));
     await symlink(modules, join(folder, "node_modules"));
     const text = JSON.stringify({ devices: entries }).replaceAll("{folder}", folder);
@@ -54,6 +60,7 @@ export class Served implements AsyncDisposable {
       "--verbose",
       "--trace",
       join(folder, TRACE),
+      ...more.map((word) => word.replaceAll("{folder}", folder)),
     ];
     const child = new Child(process.execPath, words);
     try {

@@ -9,6 +9,8 @@ export type ReplacementStep = "ahead" | "stop" | "carry" | "replay" | "start";
 export interface ReplacementOutcome {
   /** Lengths of the steps, in milliseconds. */
   readonly phases: Readonly<Record<ReplacementStep, number>>;
+  /** When accesses began to wait, by the clock that was given. */
+  readonly pausedAt: number;
   /** Milliseconds in which accesses waited: all steps but the first. */
   readonly windowMs: number;
   /** Bytes of the state that went before the stop, and in all. */

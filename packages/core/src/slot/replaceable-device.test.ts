@@ -269,7 +269,7 @@ describe("while a device is being replaced", () => {
 });
 
 describe("a replacement that fails", () => {
-  const planted = new VfmigError("ERR_VFMIG_IAVF_PF", "planted", { layer: "plugin:fake-nic" });
+  const planted = new VfmigError("ERR_VFMIG_BASE_FAILED", "planted", { layer: "plugin:fake-nic" });
   const steps: readonly (readonly [string, (rig: Rig) => void])[] = [
     ["the new device takes no mapping", ({ next }) => next.base.fail.set("mapDma", planted)],
     ["the new device does not begin to load", ({ next }) => fail(next, "stop->resuming")],

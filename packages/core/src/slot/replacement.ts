@@ -89,7 +89,8 @@ export class Replacement {
     this.#parts.commit();
     this.#parts.openGate();
     const stateBytes = earlyBytes + lateBytes;
-    return { phases: this.#phases, windowMs: this.#since - closed, earlyBytes, stateBytes };
+    const window = { pausedAt: closed, windowMs: this.#since - closed };
+    return { phases: this.#phases, ...window, earlyBytes, stateBytes };
   }
 
   /** What of the state goes while the old device runs; returns how many bytes. */
