@@ -46,6 +46,7 @@ export interface SubDriverCapabilities {
 
 /** What a vendor package exports; made by {@link defineSubDriver}. */
 export interface SubDriverDefinition<Options = unknown> {
+  /** 1 to 64 lower-case letters, digits, '.', '_' and '-'. Names that begin with `vfio` are those of bases. */
   readonly name: string;
   readonly version: string;
   /** Range of plugin API versions that it works with, such as `^1.0.0`. */
