@@ -155,6 +155,10 @@ export async function replayRun(
   mode: DriverMode,
 ): Promise<Recording> {
   const clock = createIdleClock();
-  await using device = await openDevice(lab, mode, clock, false);
-  return await replayRecording(device, { recording, mode, clock, logger: silentLogger });
+  const device = await openDevice(lab, mode, clock, false);
+  try {
+    return await replayRecording(device, { recording, mode, clock, logger: silentLogger });
+  } finally {
+    await device[Symbol.asyncDispose]();
+  }
 }

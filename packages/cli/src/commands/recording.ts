@@ -151,9 +151,15 @@ function tell(
   { json }: ReplayOptions,
   { terminal, exit }: CommandContext,
 ): void {
-  terminal.result(json ? JSON.stringify({ schemaVersion: 1, ...result }) : attributionText(result));
+  terminal.result(json ? JSON.stringify(asJson(result)) : attributionText(result));
   if (result.difference !== undefined) exit(EXIT.failed);
   else if (result.unreproduced !== undefined) exit(EXIT.undecided);
+}
+
+/** What is absent stands there as null. */
+function asJson(result: Attribution): object {
+  const { layer = null, difference = null, unreproduced = null, horizon = null } = result;
+  return { schemaVersion: 1, ...result, layer, difference, unreproduced, horizon };
 }
 
 function replayIn(

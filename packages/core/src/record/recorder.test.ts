@@ -14,7 +14,7 @@ interface Rig {
   readonly base: FakeBase;
   readonly clock: FakeClock;
   /** What was recorded up to here. */
-  events(): readonly RecordedEvent[];
+  readonly events: () => readonly RecordedEvent[];
 }
 
 function recorded(more: Partial<VfioDevice> = {}, limits: Partial<RecordingLimits> = {}): Rig {
