@@ -19,8 +19,10 @@ const replayFile = vi.hoisted(() => vi.fn());
 vi.mock(import("@vfmig/host"), async (original) => ({ ...(await original()), replayFile }));
 
 /** A device whose only register always tells `value`. */
-function deviceOf(value: number): VfioDevice {
+function deviceOf(value: number, frame: boolean): VfioDevice {
+  let arrive = (_frame: Uint8Array): void => {};
   return {
+    ...(frame && { input: { listen: (next) => (arrive = next), take: () => () => {} } }),
     info: {
       identity: { device: "vf0", base: { name: "fake", version: "1.0.0" } },
       pci: false,
@@ -31,7 +33,10 @@ function deviceOf(value: number): VfioDevice {
     },
     migration: undefined,
     dmaLogging: undefined,
-    readRegion: (_index, _offset, into) => void into.fill(value),
+    readRegion(_index, _offset, into) {
+      into.fill(value);
+      arrive(Uint8Array.of(1));
+    },
     writeRegion() {},
     setIrqs() {},
     mapDma() {},
@@ -41,9 +46,9 @@ function deviceOf(value: number): VfioDevice {
   };
 }
 
-/** The file of a run whose guest reads that register, once memory was used or before. */
-async function fileOf(value: number, mode: DriverMode): Promise<Uint8Array> {
-  const device = deviceOf(value);
+/** The file of a run whose guest reads that register; with `frame`, one arrives, and it reads again. */
+async function fileOf(value: number, mode: DriverMode, frame = false): Promise<Uint8Array> {
+  const device = deviceOf(value, frame);
   const writer = createRecordingWriter(recordingHeader(device, mode));
   const recorded = recordDevice(device, {
     sink: (batch) => writer.add([{ type: "events", value: batch }]),
@@ -51,6 +56,7 @@ async function fileOf(value: number, mode: DriverMode): Promise<Uint8Array> {
     logger: silentLogger,
   });
   recorded.readRegion(0, 8, new Uint8Array(1));
+  if (frame) recorded.readRegion(0, 16, new Uint8Array(1));
   recorded.flush();
   writer.end();
   const file = new Uint8Array(65_536);
@@ -108,6 +114,23 @@ describe("the commands of recordings", () => {
     expect(out).toContain("Made by: plugin:");
     const key = /--ignore "(?<key>[^"]+)"/.exec(out)?.groups?.["key"] ?? "";
     expect(await runCli(["attribute", run, "--ignore", key])).toBe(EXIT.ok);
+  });
+
+  it("attribute ends with 6 where no replay shows what was recorded after a frame", async () => {
+    const run = join(folder, "run");
+    await writeFile(run, await fileOf(1, "active", true));
+    replayFile.mockImplementation(async ({ mode }: { readonly mode: DriverMode }) => {
+      const replayed = await readRecording(await fileOf(1, mode, true));
+      const events = replayed.events.map((event) =>
+        event.kind === "read" && event.op === 1 ? { ...event, data: Uint8Array.of(9) } : event,
+      );
+      return { ...replayed, events };
+    });
+    expect(await runCli(["attribute", run])).toBe(EXIT.undecided);
+    expect(out).toContain("Recorded and not seen again: read of BAR0+0x10, 1 byte, at step 1 of 2");
+    expect(out).toContain(
+      "Made by: nobody can say, since no replay shows it. What came from outside",
+    );
   });
 
   it("attribute prints one object with --json", async () => {
