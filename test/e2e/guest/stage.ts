@@ -6,6 +6,7 @@ import { Served } from "../serve/served.ts";
 import { GUEST_CASES } from "./cases.ts";
 import { Guest } from "./guest.ts";
 import { initramfs } from "./initramfs.ts";
+import { doorbellCases } from "./doorbells/cases.ts";
 import { replacementCases } from "./replacement/cases.ts";
 
 const KERNELS: readonly KernelSeries[] = ["6.12", "6.1"];
@@ -30,6 +31,7 @@ export async function guestStage(context: StageContext): Promise<void> {
     for (const model of MODELS) await runGuest(context, series, model);
   }
   await replacementCases(context);
+  await doorbellCases(context);
 }
 
 /** The same guests on memory without a file, on devices that can do with messages: those without a plugin. */

@@ -42,10 +42,12 @@ export class Served implements AsyncDisposable {
   /**
    * Writes a configuration of these devices and serves it. `{folder}` in an option is the configuration's.
    * @param more further words for `vfmig serve`
+   * @param traced false where the writing of traces would spoil what is measured
    */
   static async start(
     entries: readonly DeviceEntry[],
     more: readonly string[] = [],
+    traced = true,
   ): Promise<Served> {
     const folder = await mkdtemp(join(tmpdir(), "vfmig-e2e-"));
     await symlink(modules, join(folder, "node_modules"));
@@ -58,8 +60,7 @@ export class Served implements AsyncDisposable {
       folder,
       "--json",
       "--verbose",
-      "--trace",
-      join(folder, TRACE),
+      ...(traced ? ["--trace", join(folder, TRACE)] : []),
       ...more.map((word) => word.replaceAll("{folder}", folder)),
     ];
     const child = new Child(process.execPath, words);

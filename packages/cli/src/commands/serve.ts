@@ -88,11 +88,19 @@ function asJson(device: DeviceProcess, { memory, trace, record }: ServeOptions):
     base,
     driver: driver ?? null,
     mode: device.mode,
+    doorbells: device.doorbells,
     trace: trace === undefined ? null : traceFileOf(trace, device.name),
     record: record === undefined ? null : traceFileOf(record, device.name),
     qemu: qemuArguments(device, memory),
   };
 }
+
+/** What each kind means to who wants to move the guest: QEMU's client gives no mapping back while it runs. */
+const DOORBELLS: Readonly<Record<DeviceProcess["doorbells"], string>> = {
+  trapped: "trapped: every access is seen, as a device must have it that is to move under QEMU",
+  direct:
+    "direct: a BAR can be mapped, and QEMU would keep it mapped; to move this device under QEMU, give it a driver that traps them",
+};
 
 function asText(device: DeviceProcess, { memory, trace, record }: ServeOptions): string {
   const { base, driver } = device.identity;
@@ -111,6 +119,7 @@ function asText(device: DeviceProcess, { memory, trace, record }: ServeOptions):
           `  integrity   ${driver.integrity ?? "unknown"}`,
           `  privileges  ${driver.privileges.length > 0 ? driver.privileges.join("; ") : "none"}`,
         ]),
+    `  doorbells   ${DOORBELLS[device.doorbells]}`,
     `  socket      ${device.socketPath}`,
     ...(record === undefined ? [] : [`  record      ${traceFileOf(record, device.name)}`]),
     ...(trace === undefined ? [] : [`  trace       ${traceFileOf(trace, device.name)}`]),

@@ -40,8 +40,8 @@ export async function serveRequest(host: Host, request: ControlRequest): Promise
 }
 
 function facts(device: DeviceProcess): object {
-  const { name, entry, identity, mode, socketPath, pid } = device;
-  return { name, entry, identity, mode, socketPath, pid };
+  const { name, entry, identity, mode, doorbells, socketPath, pid } = device;
+  return { name, entry, identity, mode, doorbells, socketPath, pid };
 }
 
 function entryOf(body: unknown): string {

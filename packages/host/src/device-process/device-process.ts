@@ -11,6 +11,7 @@ import {
   type ServedDevice,
   type Timer,
 } from "@vfmig/core";
+import type { Doorbells } from "./doorbells.ts";
 import type {
   DeviceMessage,
   DeviceStart,
@@ -20,6 +21,8 @@ import type {
   Replaced,
 } from "./protocol.ts";
 import { fromWireError } from "./wire-error.ts";
+
+type Ready = Extract<DeviceMessage, { readonly say: "ready" }>;
 
 interface Pending {
   readonly resolve: (value: unknown) => void;
@@ -52,7 +55,7 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
   readonly #pending = new Map<number, Pending>();
   readonly #exited: Promise<void>;
   #nextId = 1;
-  #ready: { identity: DeviceIdentity; socketPath: string; mode: DriverMode } | undefined;
+  #ready: Ready | undefined;
   #entry: string;
   #opened: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #end: string | undefined;
@@ -118,6 +121,11 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
     return this.#served().mode;
   }
 
+  /** How the guest rings it; `trapped` also where only messages reach it. */
+  get doorbells(): Doorbells {
+    return this.#served().doorbells;
+  }
+
   get socketPath(): string {
     return this.#served().socketPath;
   }
@@ -146,9 +154,9 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
   async replace(entry: string): Promise<Replaced> {
     const limit = this.#options.replaceLimitMs ?? 120_000;
     const replaced = await this.#ask({ ask: "replace", with: entry }, limit);
-    const { identity, mode } = replaced;
+    const { identity, mode, doorbells } = replaced;
     this.#entry = replaced.entry;
-    this.#ready = { ...this.#served(), identity, mode };
+    this.#ready = { ...this.#served(), identity, mode, doorbells };
     return replaced;
   }
 
@@ -165,7 +173,7 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
     }
   }
 
-  #served(): { identity: DeviceIdentity; socketPath: string; mode: DriverMode } {
+  #served(): Ready {
     if (this.#ready === undefined) throw this.#fault("has not opened its device");
     return this.#ready;
   }

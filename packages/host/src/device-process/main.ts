@@ -15,6 +15,7 @@ import { DeviceOpener, type OpenedDevice } from "../opening/device-opener.ts";
 import { TOKENS } from "../opening/tokens.ts";
 import { withOptions } from "../opening/with-options.ts";
 import { descriptionOf } from "./description-of.ts";
+import { doorbellsOf } from "./doorbells.ts";
 import { Place } from "./place.ts";
 import type { DeviceMessage, DeviceStart, HostMessage, LogLevel, Replaced } from "./protocol.ts";
 import { recordIntoFile, replayIntoFile } from "./recording-file.ts";
@@ -75,8 +76,10 @@ async function main(start: DeviceStart): Promise<void> {
   process.on("message", (message) => void answer(message as HostMessage, served));
   // A host that dies takes its devices with it: nobody is left to ask for them.
   process.once("disconnect", () => process.exit(0));
-  const { identity } = opened.device.info;
-  say({ say: "ready", identity, socketPath: path, mode: opened.mode });
+  const { info } = place.device;
+  const { mode } = opened;
+  const doorbells = doorbellsOf(info);
+  say({ say: "ready", identity: info.identity, socketPath: path, mode, doorbells });
 }
 
 /** Replays instead of serving; the device is closed before the host hears that it is done. */
@@ -95,7 +98,8 @@ async function replayHere(
   const served = { opened: () => done, stop: async () => {}, replace };
   process.on("message", (message) => void answer(message as HostMessage, served));
   process.once("disconnect", () => process.exit(0));
-  say({ say: "ready", identity, socketPath: "", mode: opened.mode });
+  const doorbells = doorbellsOf(opened.device.info);
+  say({ say: "ready", identity, socketPath: "", mode: opened.mode, doorbells });
 }
 
 /** What the host can ask about. */

@@ -7,6 +7,7 @@ import {
 } from "@vfmig/core";
 import type { OpenedDevice } from "../opening/device-opener.ts";
 import { descriptionOf } from "./description-of.ts";
+import { doorbellsOf } from "./doorbells.ts";
 import type { Replaced } from "./protocol.ts";
 
 export interface PlaceOptions {
@@ -74,9 +75,10 @@ export class Place {
     const before = this.#entry;
     this.#opened = next;
     this.#entry = entry;
-    const { identity } = next.device.info;
+    const { info } = next.device;
     this.#options.logger.info(`"${entry}" has taken the place of "${before}".`, { ...outcome });
-    return { entry, identity, mode: next.mode, outcome };
+    const { identity } = info;
+    return { entry, identity, mode: next.mode, doorbells: doorbellsOf(info), outcome };
   }
 }
 

@@ -7,6 +7,7 @@ import type {
   Interposition,
   ReplacementOutcome,
 } from "@vfmig/core";
+import type { Doorbells } from "./doorbells.ts";
 
 /** What the host asks of a device's process; answered in the order of arrival. */
 export type HostRequest =
@@ -31,6 +32,7 @@ export interface Replaced {
   readonly entry: string;
   readonly identity: DeviceIdentity;
   readonly mode: DriverMode;
+  readonly doorbells: Doorbells;
   readonly outcome: ReplacementOutcome;
 }
 
@@ -54,6 +56,7 @@ export type DeviceMessage =
       readonly identity: DeviceIdentity;
       readonly socketPath: string;
       readonly mode: DriverMode;
+      readonly doorbells: Doorbells;
     }
   | { readonly say: "failed"; readonly error: WireError }
   | { readonly say: "answer"; readonly id: number; readonly value: unknown }
