@@ -124,29 +124,48 @@ export function inferRx(
       return { slot: (slot + 1) % length, half: (status & RX_STATUS.EOP) === 0 };
     }
   }
-  return lapped ? fullRing(memory, ring, tail) : { slot: 0, half: false };
+  return fullRing(memory, ring, { tail, lapped });
 }
 
-/** Every slot but the one at the tail is posted, so the device stands at the one behind it. */
+/**
+ * Nothing is done. In its first lap the device has not received yet, or else every slot but one is
+ * posted, and it stands at the one behind that. The one is at the tail, or further on where the guest is
+ * about to write its tail: it posts slots first, and has cleared the next one, which holds no buffer.
+ */
 function fullRing(
   memory: GuestMemory,
   ring: Pick<RxQueueConfig, "base" | "length" | "bufferSize" | "maxPacket">,
-  tail: number,
+  { tail, lapped }: RingFacts,
 ): RxPlace {
-  const { length, bufferSize, maxPacket } = ring;
+  const [gap = tail, second] = slotsWithoutBuffer(memory, ring);
+  if (!lapped && (second !== undefined || gap === tail)) {
+    return { slot: 0, half: false };
+  }
   const place = {
-    slot: (tail + 1) % length,
+    slot: (gap + 1) % ring.length,
     // The guest has cleared the slot that would say so, and may have taken parts of a long frame.
-    half: maxPacket > bufferSize,
+    half: ring.maxPacket > ring.bufferSize,
   };
-  for (let slot = 0; slot < length; slot++) {
+  if (second === undefined) {
+    return place;
+  }
+  const doubt = `nothing in it is done, and its slots ${gap} and ${second} hold no buffer, so that it is not full`;
+  return { ...place, doubt };
+}
+
+/** The first two. */
+function slotsWithoutBuffer(
+  memory: GuestMemory,
+  ring: Pick<RxQueueConfig, "base" | "length" | "bufferSize">,
+): number[] {
+  const found: number[] = [];
+  for (let slot = 0; slot < ring.length && found.length < 2; slot++) {
     const at = ring.base + slot * RX_DESCRIPTOR_SIZE;
     const span = memory.find(at, RX_DESCRIPTOR_SIZE, "read");
     const buffer = span === undefined ? -1 : rxAddress(span.data, at - span.base);
-    if (slot !== tail && memory.find(buffer, bufferSize, "write") === undefined) {
-      const doubt = `nothing in it is done, and its slot ${slot} holds no buffer, so that it is not full`;
-      return { ...place, doubt };
+    if (memory.find(buffer, ring.bufferSize, "write") === undefined) {
+      found.push(slot);
     }
   }
-  return place;
+  return found;
 }
