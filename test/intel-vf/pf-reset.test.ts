@@ -1,7 +1,7 @@
 import { type MigrationState, VfmigError } from "@vfmig/core";
 import { describe, expect, test } from "vitest";
 import { FAMILIES } from "./rig/family.ts";
-import { facets } from "./rig/move.ts";
+import { facets, move } from "./rig/move.ts";
 import { World } from "./rig/world.ts";
 
 const STATES = [
@@ -76,5 +76,26 @@ describe.each(FAMILIES)("$name", (family) => {
         await world.close();
       },
     );
+  });
+
+  test("a guest whose driver came up by itself after a reset of its device moves as any other", async () => {
+    const world = await World.create({ family });
+    world.traffic(100);
+    world.quiesce();
+    world.driver.pause();
+    await world.settle(world.host.device.reset());
+    world.driver.resume();
+    for (let n = 0; n < 3; n++) {
+      world.clock.advance(8000);
+      // oxlint-disable-next-line no-await-in-loop -- the driver's watchdog, and what follows it
+      await world.settle(Promise.resolve());
+    }
+    expect(world.driver).toMatchObject({ state: "running", linkUp: true });
+    world.traffic(100);
+    await move(world, 1);
+    world.traffic(100);
+    world.quiesce();
+    expect(world.wrongs()).toEqual([]);
+    await world.close();
   });
 });

@@ -164,6 +164,9 @@ export class Conversation {
       const first = this.resources === undefined;
       this.resources = parseResources(reply);
       this.capsAsked = request.length === 4 ? parseResourcesRequest(request) : undefined;
+      // A PF remembers the version through a reset of the function, and a driver need not say it again;
+      // only one of 1.1 names capabilities.
+      this.version ??= { major: 1, minor: this.capsAsked === undefined ? 0 : 1 };
       // The PF lets the address that it hands out pass without being asked.
       if (first && macFromString(this.resources.mac).some((byte) => byte !== 0)) {
         this.macs.set(this.resources.mac, 1);
