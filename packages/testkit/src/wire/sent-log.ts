@@ -69,6 +69,13 @@ interface Drop {
   readonly toMs: number;
 }
 
+/** In windows of which kind a verdict is no loss. */
+const KINDS: Readonly<Partial<Record<LinkVerdict, readonly StopKind[]>>> = {
+  "queue-disabled": ["blackout", "switch"],
+  untold: ["blackout", "switch"],
+  "no-descriptor": ["switch"],
+};
+
 export interface DropSummary {
   readonly drops: readonly StopDrops[];
   /** Frames per window, in the windows' order. */
@@ -100,7 +107,8 @@ export class DropLog {
   /**
    * A drop belongs to the first window where a stopped queue caused it, and the frame was on the wire or
    * refused within the window: a stopped device may come to its last frames late. A frame whose fate is
-   * untold may have been refused.
+   * untold may have been refused. A queue that changes its rings runs for a moment before it has the
+   * guest's buffers, so that it may lack descriptors there.
    */
   summary(windows: readonly StopWindow[]): DropSummary {
     const flows = {
@@ -109,9 +117,11 @@ export class DropLog {
     } satisfies Record<StopKind, Map<number, SequenceRanges>>;
     const perWindow = windows.map(() => 0);
     for (const drop of this.#drops) {
-      if (drop.verdict !== "queue-disabled" && drop.verdict !== "untold") continue;
+      const kinds = KINDS[drop.verdict];
+      if (kinds === undefined) continue;
       const at = windows.findIndex(
-        ({ fromMs, toMs }) => drop.fromMs <= toMs && drop.toMs >= fromMs,
+        ({ kind, fromMs, toMs }) =>
+          kinds.includes(kind) && drop.fromMs <= toMs && drop.toMs >= fromMs,
       );
       const window = windows[at];
       if (window === undefined) continue;

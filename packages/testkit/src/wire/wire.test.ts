@@ -124,6 +124,19 @@ describe("Wire", () => {
     expect(report.perWindow).toEqual([7]);
   });
 
+  it("counts a missing descriptor as a switch's where a queue changes its rings, and nowhere else", () => {
+    const { clock, wire, state } = playing();
+    state.set("a", "no-descriptor");
+    wire.start(1000);
+    clock.advance(5);
+    const window = { fromMs: 0, toMs: clock.now() + 10 };
+    wire.setWindows([{ kind: "blackout", ...window }]);
+    expect(wire.report()).toMatchObject({ drops: [], perWindow: [0] });
+    wire.setWindows([{ kind: "switch", ...window }]);
+    expect(wire.report().perWindow[0]).toBe(wire.report().refused);
+    expect(wire.report().refused).toBeGreaterThan(0);
+  });
+
   it("counts drops of a stopped queue as lost outside of every window", () => {
     const { clock, wire, state } = playing();
     state.set("a", "queue-disabled");
