@@ -90,7 +90,11 @@ export async function recordRun(
   lab: Lab,
   mode: DriverMode,
   frames: number,
-): Promise<{ readonly recording: Recording; readonly received: number }> {
+): Promise<{
+  readonly file: Uint8Array;
+  readonly recording: Recording;
+  readonly received: number;
+}> {
   const clock = createIdleClock();
   const device = await openDevice(lab, mode, clock, true);
   const writer = createRecordingWriter(recordingHeader(device, mode));
@@ -112,7 +116,8 @@ export async function recordRun(
     if (count === 0) break;
     parts.push(chunk.subarray(0, count));
   }
-  return { recording: await readRecording(Buffer.concat(parts)), received };
+  const file = Buffer.concat(parts);
+  return { file, recording: await readRecording(file), received };
 }
 
 async function runGuest(
@@ -121,14 +126,14 @@ async function runGuest(
   frames: number,
   clock: Clock,
 ): Promise<number> {
-  let received = 0;
+  const received: number[] = [];
   const faults: GuestFault[] = [];
   const driver = createGuestDriver({
     device,
     ram: new GuestRam({ bytes, iova: RAM_IOVA }),
     clock,
     createEvent: directEvent,
-    onFrame: () => void received++,
+    onFrame: ({ length }) => void received.push(length),
     onFault: (fault) => faults.push(fault),
     queuePairs: 2,
     ringSize: 64,
@@ -141,11 +146,11 @@ async function runGuest(
     for (let tries = 0; !driver.send(frame) && tries < 10_000; tries++) await pause();
     if (n % 3 === 0) await pause();
   }
-  for (let tries = 0; received < frames && tries < 2_000; tries++) await pause();
+  for (let tries = 0; received.length < frames && tries < 2_000; tries++) await pause();
   await driver.remove();
   const [fault] = faults;
   if (fault !== undefined) throw fault;
-  return received;
+  return received.length;
 }
 
 /** Replays a recording in a mode, on a wire that brings nothing. */

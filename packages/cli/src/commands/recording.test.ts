@@ -9,14 +9,23 @@ import {
   silentLogger,
   systemClock,
   type DriverMode,
+  type Recording,
   type VfioDevice,
 } from "@vfmig/core";
+import type * as host from "@vfmig/host";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { EXIT } from "../exit-codes.ts";
 import { runCli } from "../program.ts";
 
-const replayFile = vi.hoisted(() => vi.fn());
-vi.mock(import("@vfmig/host"), async (original) => ({ ...(await original()), replayFile }));
+const replayFile = vi.hoisted(() =>
+  vi.fn<(options: Parameters<typeof host.replayFile>[0]) => Promise<Recording>>(),
+);
+const openHost = vi.hoisted(() => vi.fn<typeof host.openHost>());
+vi.mock(import("@vfmig/host"), async (original) => ({
+  ...(await original()),
+  replayFile,
+  openHost,
+}));
 
 /** A device whose only register always tells `value`. */
 function deviceOf(value: number, frame: boolean): VfioDevice {
@@ -78,6 +87,7 @@ describe("the commands of recordings", () => {
   afterEach(async () => {
     vi.restoreAllMocks();
     replayFile.mockReset();
+    openHost.mockReset();
     await rm(folder, { recursive: true });
   });
 
@@ -89,7 +99,7 @@ describe("the commands of recordings", () => {
 
   /** Replays show these values, by mode. */
   function replaysShow(values: Readonly<Record<DriverMode, number>>): void {
-    replayFile.mockImplementation(async ({ mode }: { readonly mode: DriverMode }) =>
+    replayFile.mockImplementation(async ({ mode }) =>
       readRecording(await fileOf(values[mode], mode)),
     );
   }
@@ -98,7 +108,7 @@ describe("the commands of recordings", () => {
     replaysShow({ base: 1, transparent: 1, active: 1 });
     expect(await runCli(["attribute", await file("run", 1, "active")])).toBe(EXIT.ok);
     expect(out).toContain("No difference in 1 steps");
-    expect(replayFile.mock.calls.map(([{ mode }]) => mode as unknown)).toEqual([
+    expect(replayFile.mock.calls.map(([{ mode }]) => mode)).toEqual([
       "base",
       "base",
       "transparent",
@@ -119,7 +129,7 @@ describe("the commands of recordings", () => {
   it("attribute ends with 6 where no replay shows what was recorded after a frame", async () => {
     const run = join(folder, "run");
     await writeFile(run, await fileOf(1, "active", true));
-    replayFile.mockImplementation(async ({ mode }: { readonly mode: DriverMode }) => {
+    replayFile.mockImplementation(async ({ mode }) => {
       const replayed = await readRecording(await fileOf(1, mode, true));
       const events = replayed.events.map((event) =>
         event.kind === "read" && event.op === 1 ? { ...event, data: Uint8Array.of(9) } : event,
@@ -223,5 +233,22 @@ describe("the commands of recordings", () => {
     expect(await runCli(["replay", run, "-o", run, "--mode", "half"])).toBe(EXIT.usage);
     expect(replayFile).not.toHaveBeenCalled();
     expect((await readFile(run)).length).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ["demo", []],
+    ["serve", ["--mode", "base"]],
+  ])("%s says to the host where to record", async (command, more) => {
+    openHost.mockRejectedValue(new Error("far enough"));
+    await runCli([command, "--config", folder, "--record", join(folder, "run"), ...more]);
+    expect(openHost.mock.calls).toEqual([
+      [
+        expect.objectContaining({
+          config: folder,
+          record: join(folder, "run"),
+          ...(more.length > 0 && { mode: "base" }),
+        }),
+      ],
+    ]);
   });
 });

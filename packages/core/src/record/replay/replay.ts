@@ -159,16 +159,17 @@ class Replay {
   async #read(event: StepOf<"read">): Promise<void> {
     const { region, offset, data, op } = event;
     const into = new Uint8Array(data.length);
-    let under: void | Promise<void> = undefined;
+    const under: Promise<void>[] = [];
     const once = (): boolean => {
       this.#device.nextStep = op;
-      under = this.#access("read", region, offset, into);
-      return under !== undefined || Buffer.compare(into, data) === 0;
+      const waits = this.#access("read", region, offset, into);
+      if (waits !== undefined) under.push(waits);
+      return waits !== undefined || Buffer.compare(into, data) === 0;
     };
     if (this.#plan.superseded.has(event) || this.#plan.answered.has(op)) once();
     else await this.#waits.until(`${region}:${offset}`, once);
     // One that takes its time is asked once.
-    await under;
+    await Promise.all(under);
   }
 
   /** What the device refuses is recorded. */
