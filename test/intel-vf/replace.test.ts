@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { FAMILIES } from "./rig/family.ts";
 import { facets } from "./rig/move.ts";
-import { flow, pass, random, startLog } from "./rig/shadow.ts";
+import { flow, pass, random, startLog, whileSaving } from "./rig/shadow.ts";
 import { SlotWorld } from "./rig/slot.ts";
 import type { WorldOptions } from "./rig/world.ts";
 
@@ -11,29 +11,36 @@ describe.each(FAMILIES)(
     const create = (options: WorldOptions = {}): Promise<SlotWorld> =>
       SlotWorld.create({ family, ...options });
 
-    test("loses frames in the windows only, twelve times at any ring index", async () => {
-      const below = random(20_261_122);
-      const it = await create();
-      const { world } = it;
-      for (let n = 0; n < 12; n++) {
-        // oxlint-disable-next-line no-await-in-loop -- one after the other
-        await flow(world, below(300), undefined, it.lost);
-        const before = world.host.model;
-        // oxlint-disable-next-line no-await-in-loop -- one after the other
-        const { windowMs, stateBytes } = await it.replace({ pfReplyDelayMs: below(2) });
-        expect(world.host.model).not.toBe(before);
-        expect(windowMs).toBeGreaterThan(0);
-        expect(stateBytes).toBeGreaterThan(0);
-      }
-      // oxlint-disable-next-line no-await-in-loop -- the rest
-      await flow(world, 400, undefined, it.lost);
-      world.quiesce();
-      expect(world.wrongs()).toEqual([]);
-      expect(it.lostOutside()).toEqual([]);
-      expect(world.missed).toBeGreaterThan(0);
-      expect(world.host.model.truth).toMatchObject({ dmaFaults: 0, maliciousEvents: 0 });
-      await it.close();
-    }, 60_000);
+    test.each([
+      ["always", {}],
+      ["while-saving", whileSaving()],
+    ] as const)(
+      "loses frames in the windows only, twelve times at any ring index, relayed %s",
+      async (_mode, options) => {
+        const below = random(20_261_122);
+        const it = await create(options);
+        const { world } = it;
+        for (let n = 0; n < 12; n++) {
+          // oxlint-disable-next-line no-await-in-loop -- one after the other
+          await flow(world, below(300), undefined, it.lost);
+          const before = world.host.model;
+          // oxlint-disable-next-line no-await-in-loop -- one after the other
+          const { windowMs, stateBytes } = await it.replace({ pfReplyDelayMs: below(2) });
+          expect(world.host.model).not.toBe(before);
+          expect(windowMs).toBeGreaterThan(0);
+          expect(stateBytes).toBeGreaterThan(0);
+        }
+        // oxlint-disable-next-line no-await-in-loop -- the rest
+        await flow(world, 400, undefined, it.lost);
+        world.quiesce();
+        expect(world.wrongs()).toEqual([]);
+        expect(it.lostOutside()).toEqual([]);
+        expect(world.missed).toBeGreaterThan(0);
+        expect(world.host.model.truth).toMatchObject({ dmaFaults: 0, maliciousEvents: 0 });
+        await it.close();
+      },
+      60_000,
+    );
 
     test("keeps its device where the new PF grants less, and again where it refuses the queues", async () => {
       const it = await create();

@@ -123,14 +123,19 @@ complaints() {
   return 0
 }
 
+# Streams that fill every queue on their way would hold up the pings beside them for a second.
+small_windows() {
+  for end in "" peer; do
+    $end sysctl -q -w "net.ipv4.tcp_rmem=4096 65536 65536" "net.ipv4.tcp_wmem=4096 65536 65536"
+  done
+}
+
 # Endless TCP streams, one to the VF and one from it, each a connection of its own, until end_streams. Both ends keep
 # the checksum and the length of what passed.
 begin_streams() {
   rm -rf /tmp/streams
   mkdir -p /tmp/streams
   dd if=/dev/urandom of=/tmp/streams/data bs=64k count=8 2>/dev/null
-  # Streams that fill every queue on their way would hold up the pings beside them for a second.
-  for end in "" peer; do $end sysctl -q -w "net.ipv4.tcp_rmem=4096 65536 65536" "net.ipv4.tcp_wmem=4096 65536 65536"; done
   begin_stream down 9001 peer "" 10.9.0.2
   begin_stream up 9002 "" peer 10.9.0.1
 }

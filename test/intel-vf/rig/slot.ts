@@ -8,7 +8,7 @@ import { vfOptionsSchema } from "@vfmig/iavf/vf";
 import { createGuestDriver, createLoosePort, directEvent } from "@vfmig/testkit";
 import type { ModelOptions } from "./family.ts";
 import { I40E } from "./family.ts";
-import { Losses, under } from "./shadow.ts";
+import { Losses, status, under } from "./shadow.ts";
 import { GUEST_MAC, type Host, mapRam, RAM_IOVA, World, type WorldOptions } from "./world.ts";
 
 /** A world of one memory, in which devices of other PFs take the place of the guest's. */
@@ -96,6 +96,10 @@ export class SlotWorld {
     const { world } = this;
     if (open) {
       world.driver.pause();
+      // The device that is there takes its log of switch windows with it.
+      for (const { startedAt, ms } of status(world).switches) {
+        this.#windows.push({ from: startedAt, to: startedAt + ms });
+      }
       this.#windows.push({ from: world.clock.now(), to: Infinity });
       return;
     }

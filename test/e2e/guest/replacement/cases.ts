@@ -74,7 +74,7 @@ async function replaceUnderTraffic(guest: Guest, served: Served, cable: Cable): 
   await shell.ready();
   await shell.run(". /functions.sh; set_peer; load_iavf && set_vf", 60_000);
   cable.echoes.clear();
-  await shell.run("begin_streams && begin_pings");
+  await shell.run("small_windows; begin_streams && begin_pings");
   const before = await state(guest);
   const outcomes: Outcome[] = [];
   let passed = await streamed(guest);
