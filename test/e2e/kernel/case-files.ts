@@ -35,6 +35,7 @@ export const CASE_FILES: readonly CaseFile[] = [
   { title: "by iommufd", path: at("base-iommufd-cases.ts"), kinds: ["iommufd"], mdevs: true },
   // Our own kernel has no network beyond its drivers.
   { title: "igb", path: at("igb-cases.ts"), kinds: ["debian"] },
+  { title: "native speed", path: at("native-speed-cases.ts"), kinds: ["debian"] },
 ];
 
 /** The cases of a file; imported on the host for their names only. */

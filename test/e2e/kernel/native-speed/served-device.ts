@@ -1,0 +1,70 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { VfioPciOptions } from "@vfmig/vfio-pci-base";
+import type { PassedCounts } from "./device-process.ts";
+
+const PROCESS = fileURLToPath(new URL("device-process.ts", import.meta.url));
+
+/** A device of the kernel, served over vfio-user by a process of its own. */
+export class ServedDevice implements AsyncDisposable {
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  /** Settles when the socket at `path` is there. */
+  static async start(
+    address: string,
+    path: string,
+    mmap: VfioPciOptions["mmap"],
+  ): Promise<ServedDevice> {
+    const child = fork(PROCESS, [address, path, mmap]);
+    // It may stand still when a case runs out of time.
+    process.once("exit", () => child.kill("SIGKILL"));
+    const served = new ServedDevice(child);
+    await served.#answer();
+    return served;
+  }
+
+  async counts(): Promise<PassedCounts> {
+    const answer = this.#answer();
+    this.#child.send("counts");
+    return answer;
+  }
+
+  /** Runs `run` while no thread of the process does anything: nothing can pass it. */
+  async whileStopped<Value>(run: () => Promise<Value>): Promise<Value> {
+    this.#child.kill("SIGSTOP");
+    try {
+      while (this.#state() !== "T") await pause(1);
+      return await run();
+    } finally {
+      this.#child.kill("SIGCONT");
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = once(this.#child, "exit");
+    this.#child.disconnect();
+    await ended;
+  }
+
+  /** Of the kernel's letters; the name in brackets before it may have brackets too. */
+  #state(): string | undefined {
+    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, "latin1");
+    return stat.slice(stat.lastIndexOf(")") + 2)[0];
+  }
+
+  async #answer(): Promise<PassedCounts> {
+    const gone = once(this.#child, "exit").then(() => {
+      throw new Error("the process that serves the device has ended");
+    });
+    const [counts] = await Promise.race([once(this.#child, "message"), gone]);
+    return counts as PassedCounts;
+  }
+}
