@@ -131,11 +131,18 @@ export function createGuestMemory(
   return new MappedGuestMemory(map, onUnreachable);
 }
 
-/** A view that ends with its page, for whoever is told of each use. */
+/** The least that is looked at by itself, in bytes: a descriptor. */
+const LEAST_VIEW = 16;
+
+/**
+ * A view for whoever is told of each use: of what was asked for, so that the next descriptor is asked for
+ * anew, since its guest may be writing there; what is smaller than one goes on to the end of its page.
+ */
 function withinPage({ span, end }: DmaEntry, iova: number, length: number): MemorySpan | undefined {
   if (span === undefined) return undefined;
   const last = iova + Math.max(length, 1);
-  const size = Math.min(end, Math.ceil(last / DMA_PAGE_SIZE) * DMA_PAGE_SIZE) - iova;
+  const stop = length >= LEAST_VIEW ? last : Math.ceil(last / DMA_PAGE_SIZE) * DMA_PAGE_SIZE;
+  const size = Math.min(end, stop) - iova;
   const bytes = span.bytes.subarray(iova - span.base, iova - span.base + size);
   const data = new DataView(bytes.buffer, bytes.byteOffset, size);
   return { base: iova, size, bytes, data };

@@ -56,6 +56,15 @@ describe("a watch over guest memory", () => {
     expect(told).toEqual(["device 4: 7", "guest 5: 8"]);
   });
 
+  it("lays at the guest's door what it writes beside a descriptor in the device's turn", () => {
+    use(0, 16, "write");
+    bytes[4] = 7;
+    bytes[32] = 8;
+    watch.endTurn();
+    use(32, 16, "read");
+    expect(told).toEqual(["device 4: 7", "guest 32: 8"]);
+  });
+
   it("ends the device's turn before other work of the process", async () => {
     use(0, 16, "write");
     bytes[4] = 7;
@@ -73,11 +82,11 @@ describe("a watch over guest memory", () => {
   });
 
   it("tells changes that lie far apart one by one, and near ones as one", () => {
-    use(0, 16, "read");
+    use(0, 128, "read");
     bytes[4] = 1;
     bytes[10] = 2;
     bytes[100] = 3;
-    use(0, 16, "read");
+    use(0, 128, "read");
     expect(told).toEqual(["guest 4: 1 0 0 0 0 0 2", "guest 100: 3"]);
   });
 

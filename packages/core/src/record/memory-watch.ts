@@ -141,9 +141,9 @@ export class MemoryWatch {
       if (page === undefined) return;
       const open = this.#open.get(at);
       if (open !== undefined) this.#settle(open, at);
-      // The view goes on to the end of the page, and so may the use.
+      // Where less than a descriptor is asked for the view goes on to the end of the page, and so may the use.
       const from = Math.max(at, iova);
-      const to = at + PAGE;
+      const to = length < DESCRIPTOR.least ? at + PAGE : Math.min(at + PAGE, iova + length);
       this.#compare(page, from, to - from, "guest");
       if (access === "write") this.#openStretch(at, from, to);
       else if (isDescriptor(iova, length) && this.#rings.size < RING_PAGES) this.#rings.add(page);
