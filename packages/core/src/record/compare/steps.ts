@@ -91,10 +91,12 @@ function outcome({ event, answer }: Step): { readonly key: string; readonly text
   }
   if (event.kind === "write") return { key: "done", text: "done" };
   const { data, state, value } = answer ?? {};
-  // Estimates may be anything; what was granted or saved may not.
-  const counts = event.call.name === "size" || event.call.name === "precopy";
+  // Estimates may be anything; what was granted or saved may not. In which report a page stands depends on the
+  // moment in which it was asked for.
+  const { name } = event.call;
+  const counts = name === "size" || name === "precopy";
   const parts = [
-    ...(data === undefined ? [] : [Buffer.from(data).toString("hex")]),
+    ...(data === undefined || name === "log-report" ? [] : [Buffer.from(data).toString("hex")]),
     ...(state === undefined ? [] : [state]),
     ...(value === undefined || counts ? [] : [String(value)]),
   ];
