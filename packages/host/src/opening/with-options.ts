@@ -15,13 +15,21 @@ export function withOptions(
 ): DeviceConfig {
   return {
     ...rest,
-    base: { ...base, options: { ...base.options, ...baseOptions } },
+    base: { ...base, options: merged(base.options, baseOptions) },
     ...(driver && {
       driver: {
         ...driver,
-        options: { ...driver.options, ...driverOptions },
+        options: merged(driver.options, driverOptions),
         mode: mode ?? driver.mode,
       },
     }),
   };
+}
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** Undefined where there are none: a package that takes no options is not to be given any. */
+function merged(own: Options | undefined, others: Options | undefined): Options | undefined {
+  if (own === undefined && Object.keys(others ?? {}).length === 0) return undefined;
+  return { ...own, ...others };
 }
