@@ -17,7 +17,8 @@ export interface Serving extends AsyncDisposable {
   readonly clients: readonly VfioUserClient[];
 }
 
-export async function serve(entries: readonly DeviceEntry[]): Promise<Serving> {
+/** @param regionFds - whether the clients get the files of regions that can be mapped */
+export async function serve(entries: readonly DeviceEntry[], regionFds = false): Promise<Serving> {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "vfmig-bed-"));
   stack.defer(async () => rm(folder, { recursive: true }));
@@ -28,7 +29,7 @@ export async function serve(entries: readonly DeviceEntry[]): Promise<Serving> {
   const io = createLinuxIo();
   const clients: VfioUserClient[] = [];
   for (const { socketPath: path } of host.devices) {
-    const client = await connectVfioUser({ io, path, regionFds: false, syncTimeoutMs: 60_000 });
+    const client = await connectVfioUser({ io, path, regionFds, syncTimeoutMs: 60_000 });
     clients.push(stack.use(client));
   }
   const opened = stack.move();

@@ -1,7 +1,5 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
-import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { VfioPciOptions } from "@vfmig/vfio-pci-base";
 import type { PassedCounts } from "./device-process.ts";
@@ -23,8 +21,6 @@ export class ServedDevice implements AsyncDisposable {
     mmap: VfioPciOptions["mmap"],
   ): Promise<ServedDevice> {
     const child = fork(PROCESS, [address, path, mmap]);
-    // It may stand still when a case runs out of time.
-    process.once("exit", () => child.kill("SIGKILL"));
     const served = new ServedDevice(child);
     await served.#answer();
     return served;
@@ -36,15 +32,8 @@ export class ServedDevice implements AsyncDisposable {
     return answer;
   }
 
-  /** Runs `run` while no thread of the process does anything: nothing can pass it. */
-  async whileStopped<Value>(run: () => Promise<Value>): Promise<Value> {
-    this.#child.kill("SIGSTOP");
-    try {
-      while (this.#state() !== "T") await pause(1);
-      return await run();
-    } finally {
-      this.#child.kill("SIGCONT");
-    }
+  get pids(): readonly number[] {
+    return this.#child.pid === undefined ? [] : [this.#child.pid];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -52,12 +41,6 @@ export class ServedDevice implements AsyncDisposable {
     const ended = once(this.#child, "exit");
     this.#child.disconnect();
     await ended;
-  }
-
-  /** Of the kernel's letters; the name in brackets before it may have brackets too. */
-  #state(): string | undefined {
-    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, "latin1");
-    return stat.slice(stat.lastIndexOf(")") + 2)[0];
   }
 
   async #answer(): Promise<PassedCounts> {
