@@ -4,6 +4,9 @@ import { defineConfig } from "vitest/config";
 // environment, in which vitest runs tests.
 const conditions = ["@vfmig/source", "module", "node", "development|production"];
 
+/** Tests that take a while run with those of the packed product, and not with every `npm test`. */
+const long = "**/*.long.test.ts";
+
 export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
@@ -11,20 +14,30 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "unit", include: ["packages/*/src/**/*.test.ts"], testTimeout: 20_000 },
+        test: {
+          name: "unit",
+          include: ["packages/*/src/**/*.test.ts"],
+          exclude: ["**/node_modules/**", long],
+          testTimeout: 20_000,
+        },
       },
       {
         extends: true,
         test: {
           name: "whole",
           include: ["test/**/*.test.ts"],
-          exclude: ["**/node_modules/**", "test/product/**", "test/e2e/**"],
+          exclude: ["**/node_modules/**", "test/product/**", "test/e2e/**", long],
           testTimeout: 120_000,
         },
       },
       {
         extends: true,
-        test: { name: "product", include: ["test/product/**/*.test.ts"], testTimeout: 600_000 },
+        test: {
+          name: "product",
+          include: ["test/product/**/*.test.ts", long],
+          exclude: ["**/node_modules/**"],
+          testTimeout: 600_000,
+        },
       },
     ],
   },

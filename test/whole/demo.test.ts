@@ -1,44 +1,8 @@
-import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const bin = join(root, "packages", "cli", "bin", "vfmig.js");
-const demo = join(root, "examples", "demo");
-
-interface Demo {
-  readonly schemaVersion: number;
-  readonly moves: number;
-  readonly driver: { readonly name: string; readonly version: string; readonly integrity: string };
-  readonly frames: Readonly<Record<string, number>>;
-  readonly migration: {
-    readonly stopToRunMs: readonly number[];
-    readonly stateBytes: readonly number[];
-    readonly dirtyPages: readonly number[];
-    readonly framesDuringBlackout: readonly number[];
-    readonly ringIndices: readonly (readonly { readonly rx: number }[])[];
-  };
-  readonly flows: readonly {
-    readonly sent: number;
-    readonly delivered: number;
-    readonly duringBlackout: number;
-    readonly duringSwitch: number;
-    readonly lost: number;
-  }[];
-}
-
-function vfmig(
-  ...words: readonly string[]
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [bin, ...words], { cwd: root }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
-  });
-}
+import { type Demo, demo, vfmig } from "./rig/run-demo.ts";
 
 describe("vfmig demo", () => {
   it("moves a VF to and fro under traffic without losing, doubling, reordering or breaking a frame", async () => {
@@ -86,24 +50,5 @@ describe("vfmig demo", () => {
     } finally {
       await rm(folder, { recursive: true });
     }
-  });
-
-  it.each([
-    [
-      "an E810 with mixed traffic, on rings of its own until it moves",
-      ["--model", "e810", "--traffic", "mixed", "--shadow", "while-saving", "--queues", "8"],
-    ],
-    ["a plugin on another vfio-user server's device", ["--model", "chained"]],
-  ])("moves %s", async (_what, words) => {
-    const run = ["--repeat", "2", "--seed", "3", "--rate", "1000", "--json"];
-    const { code, stdout } = await vfmig("demo", "--config", demo, ...run, ...words);
-    const { moves, frames, flows } = JSON.parse(stdout) as Demo;
-    expect(moves).toBe(2);
-    expect(frames).toMatchObject({ lost: 0, duplicated: 0, reordered: 0, corrupted: 0 });
-    expect(frames["toGuest"]).toBeGreaterThan(300);
-    for (const { sent, delivered, duringBlackout, duringSwitch, lost } of flows) {
-      expect(sent).toBe(delivered + duringBlackout + duringSwitch + lost);
-    }
-    expect(code).toBe(0);
   });
 });

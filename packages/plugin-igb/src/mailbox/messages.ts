@@ -31,9 +31,6 @@ export const MAC_INFO = {
   ADD: 2,
 } as const;
 
-/** Info bit of SET_PROMISC: all multicast frames. */
-export const PROMISC_MULTICAST = 2;
-
 /** Multicast hashes of one message. */
 export const MULTICAST_MAX = 30;
 
