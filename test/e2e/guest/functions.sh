@@ -184,12 +184,12 @@ begin_pings() {
   PINGS=$!
 }
 
-# Sequence numbers that were answered, each once.
+# Sequence numbers that were answered, each once, with the milliseconds that each took.
 end_pings() {
   kill -INT "$PINGS"
   sleep 0.5
   grep DUP /tmp/pings && return 1
-  sed -n 's/.* seq=\([0-9]*\) .*/\1/p' /tmp/pings
+  sed -n 's/.* seq=\([0-9]*\) .*time=\([0-9.]*\) ms.*/\1 \2/p' /tmp/pings
 }
 
 # What iavf says where it resets the device, or the PF does.
