@@ -44,7 +44,13 @@ function quantile(values: readonly number[], part: number): number {
 function steps(moves: readonly MoveReport[]): Record<string, number> {
   const names = Object.keys(moves[0]?.phases ?? {});
   return Object.fromEntries(
-    names.map((name) => [name, quantile(moves.map(({ phases }) => phases[name] ?? 0), 0.5)]),
+    names.map((name) => [
+      name,
+      quantile(
+        moves.map(({ phases }) => phases[name] ?? 0),
+        0.5,
+      ),
+    ]),
   );
 }
 

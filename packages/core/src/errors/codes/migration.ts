@@ -38,6 +38,7 @@ export const migrationCodes = {
   },
   ERR_VFMIG_MIGRATION_REGION: {
     means: "An access to the migration region of protocol v1 has a wrong width, order or value.",
-    remedy: "Follow the order of accesses of protocol v1; read device_state to see where the device is.",
+    remedy:
+      "Follow the order of accesses of protocol v1; read device_state to see where the device is.",
   },
 } as const;

@@ -53,7 +53,8 @@ export const vfioPciCodes = {
   },
   ERR_VFMIG_VFIO_GRANT: {
     means: "What the host opened for this device's process is not what it needs.",
-    remedy: "Use the same version of vfmig and of the base in the host and in its device processes.",
+    remedy:
+      "Use the same version of vfmig and of the base in the host and in its device processes.",
   },
   ERR_VFMIG_VFIO_MEMLOCK: {
     means: "Guest memory could not be pinned for DMA: the limit of locked memory is too low.",
