@@ -221,7 +221,6 @@ async function moveAll(
   }
   // Also after a refusal: the guest goes on, and that is counted.
   await pause(context.moves > 0 ? context.options.settleMs : 0, undefined, { signal });
-  for (const device of [first, second]) switches.note(device.name, await device.status());
   return { moves, refusal, switches };
 }
 
