@@ -23,7 +23,7 @@ export type { ReceivedMessage, SendResult } from "./mailbox/private-mailbox.ts";
 export type { GuestSend, VirtualMailbox, VirtualMailboxState } from "./mailbox/virtual-mailbox.ts";
 export type { VirtualRingState } from "./mailbox/virtual-ring.ts";
 export * from "./registers.ts";
-export * from "./registers/register-access.ts";
+export { baseRegisters, type RegisterAccess } from "@vfmig/core/toolkit";
 export * from "./virtchnl/body.ts";
 export * from "./virtchnl/capabilities.ts";
 export * from "./virtchnl/events.ts";

@@ -8,12 +8,11 @@ import {
   type SubDriverContext,
   VfmigError,
 } from "@vfmig/core";
-import { Announcement } from "./announcement.ts";
+import { Announcement, baseRegisters, PciConfigSpace } from "@vfmig/core/toolkit";
+import { DirtyLog, type LoggedQueues } from "@vfmig/shadow-queue";
 import { describe } from "./describe/describe.ts";
-import { DirtyLog } from "./dirty-log.ts";
 import { igbError } from "./errors.ts";
 import { Bar0, TRAPPED } from "./function/bar0.ts";
-import { ConfigSpace } from "./function/config-space.ts";
 import { Statistics } from "./function/statistics.ts";
 import { Vectors } from "./function/vectors.ts";
 import { GuestMailbox } from "./mailbox/guest-mailbox.ts";
@@ -26,23 +25,30 @@ import type { IgbVfOptions } from "./options.ts";
 import type { Parts } from "./parts.ts";
 import { RxQueue } from "./queues/rx-queue.ts";
 import { TxQueue } from "./queues/tx-queue.ts";
-import { baseRegisters } from "./registers/access.ts";
 import { BAR0_SIZE, CTRL_RESET, REGISTER, VECTORS } from "./registers/registers.ts";
 import { capture, save } from "./state/save.ts";
+
+/** Queues are relayed from the time that the guest switches them on. */
+const ALWAYS_RELAYED: LoggedQueues = {
+  covers: true,
+  open: () => Promise.resolve(),
+  close: () => {},
+};
 
 /** An 82576 VF with its mailbox, vectors and first queue pair interposed. */
 export class IgbVf implements SubDriver {
   readonly regions: readonly RegionFacet[];
   readonly reset: ResetFacet;
   readonly migration: MigrationOps;
-  readonly dirtyTracking: DirtyLog = new DirtyLog();
+  readonly dirtyTracking: DirtyLog;
   readonly #parts: Parts;
 
   /** @throws VfmigError `ERR_VFMIG_VF_LAYOUT` where the device is not laid out as an 82576 VF */
   constructor(context: SubDriverContext<IgbVfOptions>) {
     checkLayout(context);
     const { clock, logger, memory, options } = context;
-    const registers = baseRegisters(context.base);
+    this.dirtyTracking = new DirtyLog(ALWAYS_RELAYED, logger);
+    const registers = baseRegisters(context.base, PCI_REGION.BAR0);
     const allocate = (bytes: number) => context.dma.allocate(bytes);
     const session: Parts["session"] = {
       phase: "running",
@@ -73,7 +79,7 @@ export class IgbVf implements SubDriver {
     this.#parts = {
       context,
       registers,
-      config: new ConfigSpace(context.base, () => this.#forget()),
+      config: new PciConfigSpace(context.base, () => this.#forget()),
       pf,
       mailbox,
       vectors,

@@ -1,6 +1,5 @@
 import type { SubDriverContext } from "@vfmig/core";
-import type { Announcement } from "./announcement.ts";
-import type { ConfigSpace } from "./function/config-space.ts";
+import type { Announcement, PciConfigSpace, RegisterAccess } from "@vfmig/core/toolkit";
 import type { Statistics } from "./function/statistics.ts";
 import type { Vectors } from "./function/vectors.ts";
 import type { GuestMailbox } from "./mailbox/guest-mailbox.ts";
@@ -8,7 +7,6 @@ import type { PfMailbox } from "./mailbox/pf-mailbox.ts";
 import type { IgbVfOptions } from "./options.ts";
 import type { RxQueue } from "./queues/rx-queue.ts";
 import type { TxQueue } from "./queues/tx-queue.ts";
-import type { RegisterAccess } from "./registers/access.ts";
 
 /** How this host's PF gives addresses to the VF. */
 export interface AddressPolicy {
@@ -44,7 +42,7 @@ export interface Session {
 export interface Parts {
   readonly context: SubDriverContext<IgbVfOptions>;
   readonly registers: RegisterAccess;
-  readonly config: ConfigSpace;
+  readonly config: PciConfigSpace;
   readonly pf: PfMailbox;
   readonly mailbox: GuestMailbox;
   readonly vectors: Vectors;

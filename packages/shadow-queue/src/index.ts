@@ -1,4 +1,5 @@
 export { PROGRESS, type RingCodec, SLOT } from "./codec.ts";
+export { DirtyLog, type LoggedQueues } from "./dirty-log.ts";
 export type {
   GuestRing,
   PrivateRing,
@@ -8,3 +9,11 @@ export type {
   RingPosition,
 } from "./options.ts";
 export { RingRelay } from "./relay.ts";
+export {
+  type EndSwitch,
+  type SwitchKind,
+  SwitchLog,
+  type SwitchOutcome,
+  type SwitchTotal,
+  type SwitchWindow,
+} from "./switch-log.ts";

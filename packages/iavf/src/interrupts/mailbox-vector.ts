@@ -1,5 +1,5 @@
 import { DYN_CTL, ICR0, VF_REGISTER } from "../registers.ts";
-import type { RegisterAccess } from "../registers/register-access.ts";
+import type { RegisterAccess } from "@vfmig/core/toolkit";
 import { VirtualVector } from "./virtual-vector.ts";
 
 /** Values of vector 0's registers, for saving. */

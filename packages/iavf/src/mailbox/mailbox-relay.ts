@@ -2,7 +2,7 @@ import { VfmigError } from "@vfmig/core";
 import { AQ_CODE, AQ_OPCODE } from "../admin-queue.ts";
 import { MailboxVector } from "../interrupts/mailbox-vector.ts";
 import { ARQ_REGISTERS, ATQ_REGISTERS, ICR0, RSTAT, VF_REGISTER } from "../registers.ts";
-import type { RegisterAccess } from "../registers/register-access.ts";
+import type { RegisterAccess } from "@vfmig/core/toolkit";
 import { VIRTCHNL_OP, virtchnlName } from "../virtchnl/opcodes.ts";
 import { translateVsiId } from "../virtchnl/vsi-id.ts";
 import { Conversation } from "./conversation.ts";

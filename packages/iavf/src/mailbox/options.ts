@@ -1,5 +1,5 @@
 import type { Clock, DirtySink, DmaBuffer, GuestMemory, Logger } from "@vfmig/core";
-import type { RegisterAccess } from "../registers/register-access.ts";
+import type { RegisterAccess } from "@vfmig/core/toolkit";
 import type { ReceivedMessage, SendResult } from "./private-mailbox.ts";
 
 /** What becomes of a guest's request. */

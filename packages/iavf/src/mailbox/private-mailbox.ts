@@ -17,7 +17,7 @@ import {
   ARQ_REGISTERS,
   ATQ_REGISTERS,
 } from "../registers.ts";
-import type { RegisterAccess } from "../registers/register-access.ts";
+import type { RegisterAccess } from "@vfmig/core/toolkit";
 
 /** Entries of each private ring, as Linux iavf has them. */
 const ENTRIES = 32;

@@ -8,4 +8,4 @@ export {
   type VfFeatureFate,
 } from "./features/index.ts";
 export { type ShadowMode, type VfOptions, vfOptionsSchema } from "./options.ts";
-export type { SwitchKind, SwitchOutcome, SwitchTotal, SwitchWindow } from "./shadow/switch-log.ts";
+export type { SwitchKind, SwitchOutcome, SwitchTotal, SwitchWindow } from "@vfmig/shadow-queue";

@@ -9,16 +9,14 @@ import {
   type SubDriverContext,
   VfmigError,
 } from "@vfmig/core";
+import { Announcement, baseRegisters, PciConfigSpace } from "@vfmig/core/toolkit";
+import { DirtyLog } from "@vfmig/shadow-queue";
 import { MailboxRelay } from "../mailbox/mailbox-relay.ts";
 import { VF_REGISTER_COUNT } from "../registers.ts";
-import { baseRegisters } from "../registers/register-access.ts";
-import { Announcement } from "./announcement.ts";
 import { describe } from "./describe/describe.ts";
-import { DirtyLog } from "./dirty-log.ts";
 import { vfError } from "./errors.ts";
 import type { VfFamily } from "./family.ts";
 import { Bar0 } from "./function/bar0.ts";
-import { ConfigSpace } from "./function/config-space.ts";
 import { intendedChange } from "./function/intended.ts";
 import { createHooks } from "./function/mailbox-hooks.ts";
 import { QueueVectors, signal } from "./function/queue-vectors.ts";
@@ -109,7 +107,7 @@ export class IntelVf implements SubDriver {
     });
     const interception = vectorZero;
     this.#release = () => interception.release();
-    const config = new ConfigSpace(context.base, () => this.#forget());
+    const config = new PciConfigSpace(context.base, () => this.#forget());
     const announcement = new Announcement(allocate);
     this.#parts = {
       family,

@@ -1,10 +1,8 @@
 import type { SubDriverContext } from "@vfmig/core";
 import type { MailboxRelay } from "../mailbox/mailbox-relay.ts";
 import type { MailboxBacklog } from "../mailbox/options.ts";
-import type { RegisterAccess } from "../registers/register-access.ts";
-import type { Announcement } from "./announcement.ts";
+import type { Announcement, PciConfigSpace, RegisterAccess } from "@vfmig/core/toolkit";
 import type { Offers } from "./describe/offers.ts";
-import type { ConfigSpace } from "./function/config-space.ts";
 import type { QueueVectors } from "./function/queue-vectors.ts";
 import type { VfFamily } from "./family.ts";
 import type { VfOptions } from "./options.ts";
@@ -32,7 +30,7 @@ export interface Parts {
   readonly family: VfFamily;
   readonly context: SubDriverContext<VfOptions>;
   readonly registers: RegisterAccess;
-  readonly config: ConfigSpace;
+  readonly config: PciConfigSpace;
   readonly queues: ShadowQueues;
   /** When queues are relayed. */
   readonly shadow: ShadowController;

@@ -4,56 +4,25 @@ import { z } from "zod";
 const addressSchema = z.object({ assigned: z.string().nullable(), changeable: z.boolean() });
 const namesSchema = z.array(z.string()).catch([]);
 
-/** Why `target` cannot take what the guest uses on `source`; empty if it can. Pure. */
+/**
+ * Why `target` cannot take what the guest uses on `source`; empty if it can. Pure. Core has compared
+ * driver, device ids and state versions before.
+ */
 export function compare(
   source: DeviceDescription,
   target: DeviceDescription,
 ): readonly Incompatibility[] {
-  return [...identity(source, target), ...uncarried(source), ...address(source, target)];
+  return [...shape(source, target), ...uncarried(source), ...address(source, target)];
 }
 
-function identity(source: DeviceDescription, target: DeviceDescription): Incompatibility[] {
-  const found: Incompatibility[] = [];
-  const differ = (field: string, a: unknown, b: unknown, reason: string): void => {
-    if (a !== b) found.push({ field, source: a, target: b, reason });
-  };
-  differ(
-    "driver.name",
-    source.driver.name,
-    target.driver.name,
-    "the target runs another plugin; configure the same one on both hosts",
-  );
-  differ(
-    "device",
-    idOf(source),
-    idOf(target),
-    "the target is another device; a guest's driver would not know it",
-  );
-  differ(
-    "bar0Size",
-    source.uses["bar0Size"],
-    target.offers["bar0Size"],
-    "BAR0 differs in size; a guest has mapped all of it",
-  );
-  differ(
-    "vectors",
-    source.uses["vectors"],
-    target.offers["vectors"],
-    "the number of MSI-X vectors differs; a guest has seen the table",
-  );
-  if (!target.state.reads.includes(source.state.version)) {
-    found.push({
-      field: "state.version",
-      source: source.state.version,
-      target: target.state.reads,
-      reason: "the target's plugin cannot read this state; upgrade it first",
-    });
-  }
-  return found;
-}
-
-function idOf({ device: { vendor, device } }: DeviceDescription): string {
-  return `${vendor.toString(16)}:${device.toString(16)}`;
+function shape(source: DeviceDescription, target: DeviceDescription): Incompatibility[] {
+  return [
+    { field: "bar0Size", reason: "BAR0 differs in size; a guest has mapped all of it" },
+    { field: "vectors", reason: "the number of MSI-X vectors differs; a guest has seen the table" },
+  ].flatMap(({ field, reason }) => {
+    const [uses, offers] = [source.uses[field], target.offers[field]];
+    return uses === offers ? [] : [{ field, source: uses, target: offers, reason }];
+  });
 }
 
 /** Operations that the guest used and that this plugin cannot repeat elsewhere. */

@@ -1,4 +1,5 @@
 import { PCI_REGION, type RegionFacet, type RegionRange } from "@vfmig/core";
+import { readRegisters, type RegisterAccess, writeRegisters } from "@vfmig/core/toolkit";
 import type { Parts } from "../parts.ts";
 import {
   BAR0_SIZE,
@@ -27,16 +28,17 @@ export type Bar0Parts = Pick<
   readonly reset: () => void;
 };
 
-/**
- * BAR0 as the guest sees it. Registers are 32 bits wide: a wider access is several, a read of a part
- * is cut out of the whole, and a write of a part is not one that the hardware knows.
- */
+/** BAR0 as the guest sees it. */
 export class Bar0 implements RegionFacet {
   readonly index: number = PCI_REGION.BAR0;
   readonly trapped: readonly RegionRange[] = TRAPPED;
   readonly doorbells: readonly RegionRange[] = DOORBELLS;
   readonly mmap: NonNullable<RegionFacet["mmap"]> = { runtime: [], saving: [] };
   readonly #parts: Bar0Parts;
+  readonly #guest: RegisterAccess = {
+    read: (offset) => this.#read(offset),
+    write: (offset, value) => this.#write(offset, value),
+  };
   #secondTold = false;
 
   constructor(parts: Bar0Parts) {
@@ -44,24 +46,11 @@ export class Bar0 implements RegionFacet {
   }
 
   read(offset: number, into: Uint8Array): void {
-    for (let at = 0; at < into.length;) {
-      const register = (offset + at) & ~3;
-      const value = this.#read(register);
-      for (let byte = offset + at - register; byte < 4 && at < into.length; byte++, at++) {
-        into[at] = (value >>> (8 * byte)) & 0xff;
-      }
-    }
+    readRegisters(this.#guest, offset, into);
   }
 
   write(offset: number, from: Uint8Array): void {
-    for (let at = (4 - (offset & 3)) & 3; at + 4 <= from.length; at += 4) {
-      const value =
-        (from[at] ?? 0) |
-        ((from[at + 1] ?? 0) << 8) |
-        ((from[at + 2] ?? 0) << 16) |
-        ((from[at + 3] ?? 0) << 24);
-      this.#write(offset + at, value >>> 0);
-    }
+    writeRegisters(this.#guest, offset, from);
   }
 
   #read(offset: number): number {

@@ -1,4 +1,4 @@
-import type { RegisterAccess } from "../registers/access.ts";
+import type { RegisterAccess } from "@vfmig/core/toolkit";
 import { STATISTICS } from "../registers/registers.ts";
 
 /** The VF's counters. They cannot be written, so that what a move adds is added to each read. */

@@ -1,5 +1,5 @@
 import { type Interception, PCI_IRQ, type SubDriverContext } from "@vfmig/core";
-import type { RegisterAccess } from "../registers/access.ts";
+import type { RegisterAccess } from "@vfmig/core/toolkit";
 import { ALL_VECTORS, EITR_INTERVAL, IVAR, REGISTER, VECTORS } from "../registers/registers.ts";
 
 /** The guest's interrupt registers, for saving. */

@@ -1,13 +1,12 @@
 import type { Clock } from "@vfmig/core";
 import { igbError } from "../errors.ts";
-import type { RegisterAccess } from "../registers/access.ts";
+import { type RegisterAccess, waitUntil } from "@vfmig/core/toolkit";
 import {
   MAILBOX,
   MAILBOX_DWORDS,
   MAILBOX_READ_TO_CLEAR,
   REGISTER,
 } from "../registers/registers.ts";
-import { waitUntil } from "../wait.ts";
 import { isAck, keyOf, OPCODE, opcodeName, opcodeOf } from "./messages.ts";
 
 export interface ExchangeOptions {

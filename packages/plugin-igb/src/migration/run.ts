@@ -1,3 +1,4 @@
+import { macBytes } from "../mailbox/messages.ts";
 import type { Parts } from "../parts.ts";
 import { claim } from "./address.ts";
 
@@ -15,7 +16,7 @@ export async function run(parts: Parts, signal: AbortSignal): Promise<void> {
 function go({ session, mailbox, vectors, tx, rx, announcement, context }: Parts): void {
   const { mac, filters } = mailbox.conversation;
   const announces = session.loaded && context.options.announce && mac !== undefined;
-  const frames = announces ? announcement.prepare([mac, ...filters]) : [];
+  const frames = announces ? announcement.prepare([mac, ...filters].map(macBytes)) : [];
   session.loaded = false;
   session.phase = "running";
   if (tx.enabled || rx.enabled) vectors.program();

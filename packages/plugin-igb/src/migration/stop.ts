@@ -1,5 +1,5 @@
 import type { Parts } from "../parts.ts";
-import { pause, waitUntil } from "../wait.ts";
+import { pause, waitUntil } from "@vfmig/core/toolkit";
 
 /** Milliseconds that a queue may take to say that it is off. */
 const OFF_MS = 50;

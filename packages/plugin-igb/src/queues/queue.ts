@@ -1,6 +1,6 @@
 import type { DirtySink, GuestMemory, Logger } from "@vfmig/core";
 import { type RelayFault, type RingCodec, type RingPosition, RingRelay } from "@vfmig/shadow-queue";
-import type { RegisterAccess } from "../registers/access.ts";
+import type { RegisterAccess } from "@vfmig/core/toolkit";
 import { QUEUE, QUEUE_ENABLE } from "../registers/registers.ts";
 import { DESCRIPTOR_SIZE } from "./codecs.ts";
 import { judgeRing } from "./judge.ts";

@@ -1,5 +1,5 @@
 import type { Interception, SubDriverContext } from "@vfmig/core";
-import type { RegisterAccess } from "../registers/access.ts";
+import type { RegisterAccess } from "@vfmig/core/toolkit";
 
 /** A register file whose writes are kept, and whose reads a test may script. */
 export class FakeRegisters implements RegisterAccess {

@@ -29,22 +29,18 @@ const offers: Offers = {
 
 type Uses = Partial<Offers> & Readonly<Record<string, unknown>>;
 
-function source(uses: Uses = {}, given: Partial<DeviceDescription> = {}): DeviceDescription {
+function source(uses: Uses = {}): DeviceDescription {
   return {
     driver: { name: "e810-vf", version: "0.1.0" },
     state: { version: 1, reads: [1] },
     device: { vendor: 0x8086, device: 0x1889 },
     offers: {},
     uses: { bar0Size: 0x2_0000, ...offers, macs: ["02:00:00:00:00:0a"], vlans: 0, ...uses },
-    ...given,
   };
 }
 
-function target(
-  changed: Readonly<Record<string, unknown>> = {},
-  given: Partial<DeviceDescription> = {},
-): DeviceDescription {
-  return { ...source(), offers: { bar0Size: 0x2_0000, ...offers, ...changed }, uses: {}, ...given };
+function target(changed: Readonly<Record<string, unknown>> = {}): DeviceDescription {
+  return { ...source(), offers: { bar0Size: 0x2_0000, ...offers, ...changed }, uses: {} };
 }
 
 const fields = (a: DeviceDescription, b: DeviceDescription): string[] =>
@@ -68,9 +64,6 @@ describe("two hosts that differ", () => {
   });
 
   test.each<readonly [string, DeviceDescription, DeviceDescription]>([
-    ["driver.name", source({}, { driver: { name: "i40e-vf", version: "0.1.0" } }), target()],
-    ["device", source({}, { device: { vendor: 0x8086, device: 0x154c } }), target()],
-    ["state.version", source({}, { state: { version: 2, reads: [2] } }), target()],
     ["bar0Size", source({ bar0Size: 0x1_0000 }), target()],
     ["offers", source(), target({ queuePairs: "four" })],
     [

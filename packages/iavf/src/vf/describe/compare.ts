@@ -4,48 +4,30 @@ import { forbidden } from "./host-policy.ts";
 import { offersSchema } from "./offers.ts";
 import { lessThan } from "./requirements.ts";
 
-/** Why `target` cannot take what the guest uses on `source`; empty if it can. Pure. */
+/**
+ * Why `target` cannot take what the guest uses on `source`; empty if it can. Pure. Core has compared
+ * driver, device ids and state versions before.
+ */
 export function compare(
   source: DeviceDescription,
   target: DeviceDescription,
 ): readonly Incompatibility[] {
-  return [...identity(source, target), ...uncarried(source), ...given(source.uses, target.offers)];
+  return [...shape(source, target), ...uncarried(source), ...given(source.uses, target.offers)];
 }
 
-function identity(source: DeviceDescription, target: DeviceDescription): Incompatibility[] {
-  const found: Incompatibility[] = [];
-  const differ = (field: string, a: unknown, b: unknown, reason: string): void => {
-    if (a !== b) {
-      found.push({ field, source: a, target: b, reason });
-    }
-  };
-  differ(
-    "driver.name",
-    source.driver.name,
-    target.driver.name,
-    "the target runs another plugin; configure the same one on both hosts",
-  );
-  differ(
-    "device",
-    `${source.device.vendor.toString(16)}:${source.device.device.toString(16)}`,
-    `${target.device.vendor.toString(16)}:${target.device.device.toString(16)}`,
-    "the target is another device; a guest's driver would not know it",
-  );
-  differ(
-    "bar0Size",
-    source.uses["bar0Size"],
-    target.offers["bar0Size"],
-    "BAR0 differs in size; a guest has mapped all of it",
-  );
-  if (!target.state.reads.includes(source.state.version)) {
-    found.push({
-      field: "state.version",
-      source: source.state.version,
-      target: target.state.reads,
-      reason: "the target's plugin cannot read this state; upgrade it first",
-    });
+function shape(source: DeviceDescription, target: DeviceDescription): Incompatibility[] {
+  const { bar0Size } = source.uses;
+  if (bar0Size === target.offers["bar0Size"]) {
+    return [];
   }
-  return found;
+  return [
+    {
+      field: "bar0Size",
+      source: bar0Size,
+      target: target.offers["bar0Size"],
+      reason: "BAR0 differs in size; a guest has mapped all of it",
+    },
+  ];
 }
 
 /** Features that the guest used and that this plugin cannot repeat elsewhere. */

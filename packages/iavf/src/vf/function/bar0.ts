@@ -1,7 +1,7 @@
 import type { RegionFacet, RegionRange } from "@vfmig/core";
 import type { MailboxRelay } from "../../mailbox/mailbox-relay.ts";
 import { rxTailQueue, txTailQueue, VF_REGISTER, VF_REGISTER_COUNT } from "../../registers.ts";
-import type { RegisterAccess } from "../../registers/register-access.ts";
+import { readRegisters, type RegisterAccess, writeRegisters } from "@vfmig/core/toolkit";
 import type { ShadowQueues } from "../queues/shadow-queues.ts";
 import type { QueueVectors } from "./queue-vectors.ts";
 
@@ -44,15 +44,16 @@ export interface Bar0Parts {
   readonly mailbox: MailboxRelay;
 }
 
-/**
- * BAR0 as the guest sees it. Registers are 32 bits wide: a wider access is several, a read of a part
- * is cut out of the whole, and a write of a part is not one that the hardware knows.
- */
+/** BAR0 as the guest sees it. */
 export class Bar0 implements RegionFacet {
   readonly index: number;
   readonly doorbells: readonly RegionRange[] = DOORBELLS;
   readonly mmap: NonNullable<RegionFacet["mmap"]> = { runtime: [], saving: [] };
   readonly #parts: Bar0Parts;
+  readonly #guest: RegisterAccess = {
+    read: (offset) => this.#read(offset),
+    write: (offset, value) => this.#write(offset, value),
+  };
 
   constructor(parts: Bar0Parts) {
     this.#parts = parts;
@@ -65,24 +66,11 @@ export class Bar0 implements RegionFacet {
   }
 
   read(offset: number, into: Uint8Array): void {
-    for (let at = 0; at < into.length;) {
-      const register = (offset + at) & ~3;
-      const value = this.#read(register);
-      for (let byte = offset + at - register; byte < 4 && at < into.length; byte++, at++) {
-        into[at] = (value >>> (8 * byte)) & 0xff;
-      }
-    }
+    readRegisters(this.#guest, offset, into);
   }
 
   write(offset: number, from: Uint8Array): void {
-    for (let at = (4 - (offset & 3)) & 3; at + 4 <= from.length; at += 4) {
-      const value =
-        (from[at] ?? 0) |
-        ((from[at + 1] ?? 0) << 8) |
-        ((from[at + 2] ?? 0) << 16) |
-        ((from[at + 3] ?? 0) << 24);
-      this.#write(offset + at, value >>> 0);
-    }
+    writeRegisters(this.#guest, offset, from);
   }
 
   #read(offset: number): number {

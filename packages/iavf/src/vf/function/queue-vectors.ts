@@ -9,7 +9,7 @@ import {
   VF_REGISTER,
   VF_REGISTER_COUNT,
 } from "../../registers.ts";
-import type { RegisterAccess } from "../../registers/register-access.ts";
+import type { RegisterAccess } from "@vfmig/core/toolkit";
 import type { VectorMap } from "../../virtchnl/queues.ts";
 
 /** Registers of one queue vector, for saving. */

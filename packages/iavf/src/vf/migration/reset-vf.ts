@@ -1,6 +1,6 @@
 import { vfError } from "../errors.ts";
 import type { Parts } from "../parts.ts";
-import { waitUntil } from "./wait.ts";
+import { waitUntil } from "@vfmig/core/toolkit";
 
 /**
  * Makes the VF one that no guest has used: the PF resets it at our request, which leaves config space

@@ -1,4 +1,5 @@
 import { ICR0 } from "../../registers.ts";
+import { macFromString } from "../../virtchnl/body.ts";
 import type { Parts } from "../parts.ts";
 import { enableEmpty } from "./enable.ts";
 
@@ -25,7 +26,7 @@ export async function run(parts: Parts, signal: AbortSignal): Promise<void> {
 function go({ session, queues, vectors, mailbox, announcement, context }: Parts): void {
   const { txEnabled, rxEnabled, macs } = mailbox.conversation;
   const announces = session.loaded && context.options.announce;
-  const frames = announces ? announcement.prepare(macs.keys()) : [];
+  const frames = announces ? announcement.prepare(macs.keys().map(macFromString)) : [];
   vectors.armAll();
   queues.go(txEnabled, rxEnabled, frames);
   mailbox.thaw();

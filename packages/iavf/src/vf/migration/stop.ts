@@ -3,7 +3,7 @@ import { buildQueueSelect } from "../../virtchnl/queues.ts";
 import type { Parts } from "../parts.ts";
 import { enableEmpty } from "./enable.ts";
 import { readCounters } from "./read-counters.ts";
-import { waitUntil } from "./wait.ts";
+import { waitUntil } from "@vfmig/core/toolkit";
 
 /**
  * Brings the function to a standstill: what the guest has posted for sending goes out within a bound,

@@ -1,7 +1,7 @@
 import type { DirtySink, GuestMemory, Logger } from "@vfmig/core";
 import { rxRingCodec, txRingCodec } from "../../descriptors/ring-codecs.ts";
 import { rxTail, txTail } from "../../registers.ts";
-import type { RegisterAccess } from "../../registers/register-access.ts";
+import type { RegisterAccess } from "@vfmig/core/toolkit";
 import type { QueuePairConfig } from "../../virtchnl/queues.ts";
 import { type RelayFault, RingRelay } from "@vfmig/shadow-queue";
 import type { VfFamily } from "../family.ts";

@@ -1,12 +1,12 @@
 import { vfError } from "../errors.ts";
-import { waitUntil } from "../migration/wait.ts";
+import { waitUntil } from "@vfmig/core/toolkit";
 import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";
 import { enter, goOn, placeOf, refuseDoubt } from "./enter.ts";
 import { HandBack } from "./hand-back.ts";
 import { isCurrent, type PairParts } from "./pair-requests.ts";
 import type { PairPlace } from "./relay-from.ts";
-import { SwitchLog } from "./switch-log.ts";
+import { SwitchLog } from "@vfmig/shadow-queue";
 
 /** Who needs the queues relayed: a log of device writes, or a saving session. */
 export type ShadowReason = "logging" | "saving";

@@ -1,6 +1,6 @@
 import { rxTail, txTail } from "../../registers.ts";
 import { vfError } from "../errors.ts";
-import { waitUntil } from "../migration/wait.ts";
+import { waitUntil } from "@vfmig/core/toolkit";
 import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";
 import { inferRx, inferTx, type RingPlace, type RxPlace } from "./infer.ts";
@@ -14,7 +14,7 @@ import {
   stopHalves,
 } from "./pair-requests.ts";
 import { type PairPlace, refuseGone, relayFrom } from "./relay-from.ts";
-import type { EndSwitch, SwitchLog } from "./switch-log.ts";
+import type { EndSwitch, SwitchLog } from "@vfmig/shadow-queue";
 
 export interface EnterOptions {
   readonly log: SwitchLog;

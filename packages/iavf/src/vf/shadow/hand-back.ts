@@ -6,7 +6,7 @@ import { leave } from "./leave.ts";
 import { any, NO_HALF, type PairParts } from "./pair-requests.ts";
 import { type Patience, readyHalves, rxIsNear, txIsAtWrap } from "./ready.ts";
 import type { PairPlace } from "./relay-from.ts";
-import type { SwitchLog } from "./switch-log.ts";
+import type { SwitchLog } from "@vfmig/shadow-queue";
 
 /** Milliseconds for which a pair is watched before it may be stopped far from its Rx ring's end. */
 const PATIENCE_MS = 20;

@@ -1,4 +1,4 @@
-import { waitUntil } from "../migration/wait.ts";
+import { waitUntil } from "@vfmig/core/toolkit";
 import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";
 import { goOn, passTails } from "./enter.ts";
@@ -13,7 +13,7 @@ import {
 } from "./pair-requests.ts";
 import { rxWay, txWayIsShort } from "./ready.ts";
 import type { PairPlace } from "./relay-from.ts";
-import type { SwitchLog } from "./switch-log.ts";
+import type { SwitchLog } from "@vfmig/shadow-queue";
 import { walkTx } from "./walk-tx.ts";
 
 /** Milliseconds that a guest has for posting Rx buffers before its pair goes on without. */

@@ -8,7 +8,7 @@ import {
   txLow,
   writeTxData,
 } from "../../descriptors/tx.ts";
-import { waitUntil } from "../migration/wait.ts";
+import { waitUntil } from "@vfmig/core/toolkit";
 import type { QueuePair } from "../queues/queue-pair.ts";
 import type { PairParts } from "./pair-requests.ts";
 

@@ -5,23 +5,31 @@ import {
   type IovaRange,
   type Logger,
 } from "@vfmig/core";
-import type { ShadowController } from "./shadow/controller.ts";
+
+/** Has a device's queues relayed while its writes are logged. */
+export interface LoggedQueues {
+  /** Every queue is relayed: the device writes nothing to guest memory but what the relays see. */
+  readonly covers: boolean;
+  /** Settles when every queue is relayed; rejects where that cannot be. */
+  open(reason: "logging", signal: AbortSignal): Promise<void>;
+  close(reason: "logging"): void;
+}
 
 /**
- * What the relays and the mailbox wrote, and what the device wrote through them. They see every write
- * to guest memory while all queues are relayed, so the log is exact from the moment it is open. Where
- * queues cannot be relayed, everything counts as written.
+ * What a sub-driver wrote to guest memory, and what the device wrote through its relays. They see every
+ * write while all queues are relayed, so the log is exact from the moment it is open. Where queues
+ * cannot be relayed, everything counts as written.
  */
 export class DirtyLog implements DirtySink, DirtyTrackingOps {
-  readonly #shadow: ShadowController;
+  readonly #queues: LoggedQueues;
   readonly #logger: Logger;
   #bitmap: DirtyBitmap | undefined;
   /** The device writes where nobody looks: until the next start everything is dirty. */
   #blind = false;
   #starting: AbortController | undefined;
 
-  constructor(shadow: ShadowController, logger: Logger) {
-    this.#shadow = shadow;
+  constructor(queues: LoggedQueues, logger: Logger) {
+    this.#queues = queues;
     this.#logger = logger;
   }
 
@@ -34,7 +42,7 @@ export class DirtyLog implements DirtySink, DirtyTrackingOps {
     this.#blind = false;
     this.#starting = new AbortController();
     try {
-      await this.#shadow.open("logging", this.#starting.signal);
+      await this.#queues.open("logging", this.#starting.signal);
     } catch (error) {
       this.#blind = true;
       this.#logger.warn("not every queue can be relayed, so that all memory counts as written", {
@@ -48,13 +56,13 @@ export class DirtyLog implements DirtySink, DirtyTrackingOps {
     this.#starting?.abort(new Error("the log was stopped"));
     this.#bitmap = undefined;
     this.#blind = false;
-    this.#shadow.close("logging");
+    this.#queues.close("logging");
     return Promise.resolve();
   }
 
   readAndClear(range: IovaRange, sink: DirtySink): void {
     this.#bitmap?.drain(range, sink);
-    this.#blind ||= !this.#shadow.covers;
+    this.#blind ||= !this.#queues.covers;
     if (this.#blind && this.#bitmap !== undefined) {
       sink.set(Number(range.iova), Number(range.size));
     }

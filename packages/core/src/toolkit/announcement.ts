@@ -1,27 +1,28 @@
-import type { DmaBuffer } from "@vfmig/core";
-import { macFromString } from "../virtchnl/body.ts";
+import type { DmaBuffer } from "../sub-driver/context.ts";
 
 /** Shortest Ethernet frame without FCS, in bytes. */
 const FRAME = 60;
-/** Addresses that are announced at most; one page of frames. */
+/** Bytes between two frames. */
+const SLOT = 64;
+/** Addresses that are announced at most; half a page of frames. */
 const MOST = 32;
 
 /** Frames that tell switches where the guest's addresses are now: RARP requests, as VMMs send them. */
 export class Announcement {
   readonly #buffer: DmaBuffer;
 
+  /** @param allocate - memory that the device reaches, in bytes */
   constructor(allocate: (bytes: number) => DmaBuffer) {
-    this.#buffer = allocate(4096);
+    this.#buffer = allocate(MOST * SLOT);
   }
 
-  /** Writes one frame for each unicast address and returns where they are. */
-  prepare(macs: Iterable<string>): { readonly iova: number; readonly length: number }[] {
+  /** Writes one frame for each unicast address (6 bytes), of the first 32, and returns where they are. */
+  prepare(macs: Iterable<Uint8Array>): { readonly iova: number; readonly length: number }[] {
     const frames: { iova: number; length: number }[] = [];
-    for (const text of macs) {
-      const mac = macFromString(text);
+    for (const mac of macs) {
       const group = ((mac[0] ?? 0) & 1) !== 0;
       if (!group && frames.length < MOST) {
-        const at = frames.length * 64;
+        const at = frames.length * SLOT;
         writeRarp(this.#buffer.bytes.subarray(at, at + FRAME), mac);
         frames.push({ iova: this.#buffer.iova + at, length: FRAME });
       }

@@ -1,4 +1,6 @@
-import { type BaseAccess, PCI_REGION, type RegionFacet, type RegionRange } from "@vfmig/core";
+import { PCI_REGION } from "../device/info.ts";
+import type { BaseAccess } from "../sub-driver/context.ts";
+import type { RegionFacet, RegionRange } from "../sub-driver/facets.ts";
 
 const COMMAND = 0x04;
 const BUS_MASTER = 0x4;
@@ -12,10 +14,10 @@ const FLR_HIGH = 0x80;
 /**
  * Config space, which goes to the base in all it does. Two writes are noticed: a function level reset,
  * after which the device has forgotten everything, and Bus Master Enable, without which the device
- * reaches neither the guest's memory nor ours. While we talk to the PF it is on, whatever the guest
- * says; the guest reads what it wrote.
+ * reaches neither the guest's memory nor the sub-driver's. While a sub-driver talks to its PF it can be
+ * held on, whatever the guest says; the guest reads what it wrote.
  */
-export class ConfigSpace implements RegionFacet {
+export class PciConfigSpace implements RegionFacet {
   readonly index: number = PCI_REGION.CONFIG;
   readonly trapped: readonly RegionRange[];
   readonly #base: BaseAccess;
@@ -25,6 +27,7 @@ export class ConfigSpace implements RegionFacet {
   #guestMaster: boolean;
   #held = 0;
 
+  /** @param onReset - right after the guest began a function level reset */
   constructor(base: BaseAccess, onReset: () => void) {
     this.#base = base;
     this.#onReset = onReset;

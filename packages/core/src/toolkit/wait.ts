@@ -1,6 +1,6 @@
-import type { Clock } from "@vfmig/core";
+import type { Clock } from "../clock.ts";
 
-/** Turns of the event loop that are spent before time is: the PF answers within microseconds. */
+/** Turns of the event loop that are spent before time is: most waits end within microseconds. */
 const TURNS = 20;
 /** Milliseconds between later looks. */
 const PAUSE_MS = 0.5;
