@@ -38,6 +38,11 @@ describe("vfmig demo", () => {
         expect(list).toHaveLength(8);
         expect(list.every((value) => value > 0)).toBe(true);
       }
+      expect(migration.dirty).toHaveLength(8);
+      for (const { reported, changed, extra, forgotten } of migration.dirty) {
+        expect([reported, forgotten]).toEqual([changed + extra, 0]);
+        expect(changed).toBeGreaterThan(0);
+      }
       const withFrames = migration.framesDuringBlackout.filter((count) => count > 0);
       expect(withFrames.length).toBeGreaterThanOrEqual(4);
       const indices = migration.ringIndices.flatMap((rings) => rings.map(({ rx }) => rx));

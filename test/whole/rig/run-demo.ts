@@ -17,6 +17,9 @@ export interface Demo {
     readonly stopToRunMs: readonly number[];
     readonly stateBytes: readonly number[];
     readonly dirtyPages: readonly number[];
+    readonly dirty: readonly Readonly<
+      Record<"reported" | "changed" | "extra" | "forgotten", number>
+    >[];
     readonly framesDuringBlackout: readonly number[];
     readonly ringIndices: readonly (readonly { readonly rx: number }[])[];
   };

@@ -105,7 +105,8 @@ async function demo(options: DemoOptions, { terminal, exit }: CommandContext): P
     const json = demoJson(host.devices, report, options);
     terminal.result(options.json ? JSON.stringify(json) : demoText(json));
     const { lost, duplicated, reordered, corrupted } = json.frames;
-    if (lost + duplicated + reordered + corrupted > 0) exit(EXIT.failed);
+    const forgotten = json.dirty?.forgotten ?? 0;
+    if (lost + duplicated + reordered + corrupted + forgotten > 0) exit(EXIT.failed);
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
     terminal.clear();

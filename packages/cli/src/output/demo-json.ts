@@ -1,4 +1,5 @@
 import type { FlowReport, MoveReport, ScenarioReport, ServedDevice } from "@vfmig/core";
+import { type DirtySummary, summarizeDirty } from "./dirty-summary.ts";
 import { sum } from "./numbers.ts";
 
 /** What `vfmig demo --json` prints. Times in milliseconds; arrays under `migration` have one entry per move. */
@@ -37,11 +38,15 @@ export interface DemoJson {
     readonly stopToRunMs: readonly number[];
     readonly stateBytes: readonly number[];
     readonly dirtyPages: readonly number[];
+    /** What the device's log named at each stop, against what had changed. */
+    readonly dirty: readonly MoveReport["dirty"][];
     readonly copiedPages: readonly number[];
     readonly framesDuringBlackout: readonly number[];
     readonly ringIndices: readonly MoveReport["ringIndices"][];
     readonly phases: readonly MoveReport["phases"][];
   };
+  /** Over all moves; null where there was none. */
+  readonly dirty: DirtySummary | null;
   /** Windows in which a queue pair changed between its own rings and shadow ones; one entry each. */
   readonly switches: {
     readonly count: number;
@@ -109,11 +114,13 @@ export function demoJson(
       stopToRunMs: report.moves.map((move) => move.stopToRunMs),
       stateBytes: report.moves.map((move) => move.stateBytes),
       dirtyPages: report.moves.map((move) => move.dirtyPages),
+      dirty: report.moves.map((move) => move.dirty),
       copiedPages: report.moves.map((move) => move.copiedPages),
       framesDuringBlackout: report.moves.map((move) => move.framesDuringBlackout),
       ringIndices: report.moves.map((move) => move.ringIndices),
       phases: report.moves.map((move) => move.phases),
     },
+    dirty: summarizeDirty(report.moves.map((move) => move.dirty)),
     switches: {
       count: report.switches.length,
       ms: report.switches.map(({ ms }) => ms),

@@ -1,4 +1,4 @@
-import type { FlowReport, ScenarioReport, ServedDevice } from "@vfmig/core";
+import type { FlowReport, MoveReport, ScenarioReport, ServedDevice } from "@vfmig/core";
 import { describe, expect, it } from "vitest";
 import { demoJson } from "./demo-json.ts";
 import { demoText } from "./demo-text.ts";
@@ -27,20 +27,25 @@ const served = {
   },
 } as unknown as ServedDevice;
 
-const report = (flows: readonly FlowReport[]): ScenarioReport => ({
-  moves: [
-    {
-      from: "source",
-      to: "target",
-      stopToRunMs: 7.5,
-      phases: { stop: 1, load: 6.5 },
-      stateBytes: 2000,
-      dirtyPages: 40,
-      copiedPages: 50,
-      framesDuringBlackout: 3,
-      ringIndices: [{ queue: 0, tx: 17, rx: 400 }],
-    },
-  ],
+const move = (part: Partial<MoveReport>): MoveReport => ({
+  from: "source",
+  to: "target",
+  stopToRunMs: 7.5,
+  phases: { stop: 1, load: 6.5 },
+  stateBytes: 2000,
+  dirtyPages: 40,
+  dirty: { reported: 40, changed: 16, extra: 24, ratio: 2.5, forgotten: 0 },
+  copiedPages: 50,
+  framesDuringBlackout: 3,
+  ringIndices: [{ queue: 0, tx: 17, rx: 400 }],
+  ...part,
+});
+
+const report = (
+  flows: readonly FlowReport[],
+  moves: readonly MoveReport[] = [move({})],
+): ScenarioReport => ({
+  moves,
   switches: [],
   flows,
   seconds: 3,
@@ -88,6 +93,39 @@ describe("the report of a demo", () => {
     ]) {
       expect(text).toContain(part);
     }
+  });
+
+  it("says how many dirty pages were more than needed: of each move, in the middle and at worst", () => {
+    const dirty = { reported: 90, changed: 20, extra: 70, ratio: 4.5, forgotten: 0 };
+    const none = { reported: 9, changed: 0, extra: 9, ratio: null, forgotten: 0 };
+    const moves = [move({}), move({ dirty }), move({ dirty: none })];
+    const json = demoJson([served], report([flow({})], moves), { seed: 1, rate: 5000 });
+    expect(json.migration.dirty).toEqual(moves.map((each) => each.dirty));
+    expect(json.dirty).toEqual({
+      reported: { median: 40, worst: 90 },
+      changed: { median: 16, worst: 20 },
+      extra: { median: 24, worst: 70 },
+      ratio: { median: 2.5, worst: 4.5 },
+      forgotten: 0,
+    });
+    expect(demoText(json)).toContain(
+      "16 had changed and 24 were more than needed: 2.5 times as many (worst 4.5); none forgotten",
+    );
+  });
+
+  it("has no figure for the log where nothing was moved, and no ratio where nothing changed", () => {
+    const dirty = { reported: 9, changed: 0, extra: 9, ratio: null, forgotten: 0 };
+    const run = { seed: 1, rate: 5000 };
+    expect(demoJson([served], report([flow({})], []), run).dirty).toBeNull();
+    const json = demoJson([served], report([flow({})], [move({ dirty })]), run);
+    expect(json.dirty?.ratio).toBeNull();
+    expect(demoText(json)).toContain("9 were more than needed; none forgotten");
+  });
+
+  it("fails where a page changed that nobody named", () => {
+    const dirty = { reported: 9, changed: 3, extra: 6, ratio: 3, forgotten: 2 };
+    const json = demoJson([served], report([flow({})], [move({ dirty })]), { seed: 1, rate: 5000 });
+    expect(demoText(json)).toContain("FAILED: 2 pages changed");
   });
 
   it("takes percentiles by nearest rank", () => {

@@ -1,4 +1,5 @@
 import type { DemoJson } from "./demo-json.ts";
+import { dirtyText } from "./dirty-summary.ts";
 import { percentile, readable } from "./numbers.ts";
 import { table } from "./table.ts";
 
@@ -39,7 +40,7 @@ function describeRange(range: unknown): string {
   return `${name} ${hex(offset)}-${hex(offset + size - 1)}`;
 }
 
-function moveText({ migration, moves }: DemoJson): string {
+function moveText({ migration, moves, dirty }: DemoJson): string {
   const withFrames = migration.framesDuringBlackout.filter((count) => count > 0).length;
   const rows = [
     ["", "median", "p99", "largest"],
@@ -48,7 +49,7 @@ function moveText({ migration, moves }: DemoJson): string {
     ["dirty pages", ...spread(migration.dirtyPages, 0)],
     ["frames while stopped", ...spread(migration.framesDuringBlackout, 0)],
   ];
-  return `${readable(moves)} ${moves === 1 ? "move" : "moves"}, ${readable(withFrames)} with frames while stopped\n${table(rows)}\n${phaseText(migration.phases)}\n${indexText(migration.ringIndices)}`;
+  return `${readable(moves)} ${moves === 1 ? "move" : "moves"}, ${readable(withFrames)} with frames while stopped\n${table(rows)}\n${[phaseText(migration.phases), ...(dirty === null ? [] : [dirtyText(dirty)]), indexText(migration.ringIndices)].join("\n")}`;
 }
 
 function switchText({ switches }: DemoJson): string {
@@ -129,8 +130,12 @@ function flowText({ flows }: DemoJson): string {
   return `Frames: sent = delivered + blackout + switch + lost\n${table(rows)}`;
 }
 
-function verdict({ frames }: DemoJson): string {
+function verdict({ frames, dirty }: DemoJson): string {
   const bad = frames.lost + frames.duplicated + frames.reordered + frames.corrupted;
+  const forgotten = dirty?.forgotten ?? 0;
+  if (forgotten > 0) {
+    return `FAILED: ${readable(forgotten)} pages changed and neither the device's log nor the guest named them; the guest's memory is broken after such a move. With them ${readable(bad)} frames went wrong.`;
+  }
   if (bad === 0) {
     return `${readable(frames.toGuest)} frames to the guest and ${readable(frames.fromGuest)} from it: none lost, duplicated, reordered or corrupted.`;
   }

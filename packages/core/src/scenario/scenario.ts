@@ -62,6 +62,19 @@ export interface RingIndices {
   readonly rx: number;
 }
 
+/** What a device's log named at a stop, against what was needed. In pages of 4 KiB. */
+export interface DirtyPagesReport {
+  readonly reported: number;
+  /** Of these, how many differ from what the target had: no log can do with fewer. */
+  readonly changed: number;
+  /** More than needed: `reported - changed`. */
+  readonly extra: number;
+  /** `reported / changed`; null where nothing had changed. */
+  readonly ratio: number | null;
+  /** Pages that differ, and that neither the log nor the guest named: 0, or the guest is broken. */
+  readonly forgotten: number;
+}
+
 /** One move of the device, in the order in which things happen. Times in milliseconds. */
 export interface MoveReport {
   readonly from: string;
@@ -71,6 +84,8 @@ export interface MoveReport {
   readonly phases: Readonly<Record<string, number>>;
   readonly stateBytes: number;
   readonly dirtyPages: number;
+  /** How good the log was. */
+  readonly dirty: DirtyPagesReport;
   readonly copiedPages: number;
   readonly framesDuringBlackout: number;
   /** The guest's ring indices at the stop. */

@@ -238,6 +238,7 @@ async function moveReport(
     phases: { ...outcome.phases, firstFrame: acceptedAt - outcome.resumed },
     stateBytes: outcome.stateBytes,
     dirtyPages: outcome.dirtyPages,
+    dirty: outcome.dirty,
     copiedPages: outcome.copiedPages,
     ringIndices: ringIndicesSchema.parse(ringIndices ?? []),
   };

@@ -125,10 +125,14 @@ describe("moving a guest", () => {
       source.ram.fill(2, 3 * PAGE, 4 * PAGE);
       source.ram.fill(3, 9 * PAGE, 10 * PAGE);
       source.dirty.add(3);
+      // Named, and as it was.
+      source.dirty.add(5);
+      source.dirty.add(6);
       guest.written.push(9);
     };
     const outcome = await run();
-    expect(outcome).toMatchObject({ stateBytes: 100_000, dirtyPages: 1, copiedPages: 2 });
+    expect(outcome).toMatchObject({ stateBytes: 100_000, dirtyPages: 3, copiedPages: 4 });
+    expect(outcome.dirty).toEqual({ reported: 3, changed: 1, extra: 2, ratio: 3, forgotten: 0 });
     expect(target.received).toBe(100_000);
     expect([target.ram[0], target.ram[3 * PAGE], target.ram[9 * PAGE]]).toEqual([1, 2, 3]);
     expect(source.ram.every((byte) => byte === 0xa5)).toBe(true);
@@ -136,6 +140,25 @@ describe("moving a guest", () => {
     expect(guest.running).toBe(true);
     expect(source.log).toEqual(["stop", "stop-copy", "log stopped", "reset"]);
     expect(target.log).toEqual(["resuming", "command", "stop", "running"]);
+  });
+
+  it("counts pages that changed and that nobody named", async () => {
+    const { source, guest, run } = scene();
+    guest.onPause = () => {
+      source.ram.fill(2, 3 * PAGE, 5 * PAGE);
+      guest.written.push(3);
+    };
+    const { dirty } = await run();
+    expect(dirty).toEqual({ reported: 0, changed: 0, extra: 0, ratio: null, forgotten: 1 });
+  });
+
+  it("weighs the log of the stop against what the last round before it left", async () => {
+    const { source, guest, run } = scene();
+    source.ram.fill(1);
+    // Written while all of the memory was copied, and named then: no change at the stop.
+    source.dirty.add(2);
+    guest.onPause = () => source.dirty.add(2);
+    expect((await run()).dirty).toMatchObject({ reported: 1, changed: 0, forgotten: 0 });
   });
 
   it("carries what it can of the state before the guest stands still", async () => {

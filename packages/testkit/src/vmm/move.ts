@@ -1,12 +1,14 @@
 import {
   VfmigError,
   type Clock,
+  type DirtyPagesReport,
   type DmaLoggingFacet,
   type MigrationFacet,
   type VfioDevice,
 } from "@vfmig/core";
 import { addPages, copyPages, copyWhileRunning, countPages } from "./page-copy.ts";
 import type { VirtualSlot } from "./virtual-slot.ts";
+import { weighLog } from "./written-pages.ts";
 
 const PAGE = 4096;
 const CHUNK = 64 * 1024;
@@ -56,6 +58,8 @@ export interface MoveOutcome {
   readonly stateBytes: number;
   /** Pages that the device had written after the copy, by its own log. */
   readonly dirtyPages: number;
+  /** How many of these had changed. */
+  readonly dirty: DirtyPagesReport;
   /** Pages copied after the stop. */
   readonly copiedPages: number;
 }
@@ -69,20 +73,28 @@ export async function moveGuest(options: MoveOptions): Promise<MoveOutcome> {
   const { source, target } = options;
   const from = facets(source);
   const to = facets(target);
-  await copyMemoryAhead(options, from.logging);
-  let outcome: MoveOutcome;
+  const before = await copyMemoryAhead(options, from.logging);
+  let moved: Moved;
   try {
     await to.migration.setState("resuming");
     const early = await carryAhead(options, from, to);
-    outcome = await stopCarryRun(options, from, to, early);
+    moved = await stopCarryRun(options, from, to, early);
   } catch (error) {
     await goOn(options, from);
     throw error;
   }
   await from.logging.stop();
+  // The guest runs by now, so that what it costs to compare memory is not in the figures of the move.
+  const dirty = await weighLog({ before, after: source.ram, ...moved.pages }, turns(options.clock));
   source.ram.fill(0xa5);
   await source.device.reset();
-  return outcome;
+  return { ...moved.outcome, dirty };
+}
+
+/** What came of a move, and the bitmaps to judge its log by. */
+interface Moved {
+  readonly outcome: Omit<MoveOutcome, "dirty">;
+  readonly pages: { readonly reported: Uint8Array; readonly copied: Uint8Array };
 }
 
 interface Facets {
@@ -90,17 +102,30 @@ interface Facets {
   readonly logging: DmaLoggingFacet;
 }
 
-async function copyMemoryAhead(options: MoveOptions, logging: DmaLoggingFacet): Promise<void> {
+/** Lets everything else that waits have its turn. */
+function turns(clock: Clock): () => Promise<void> {
+  return () => new Promise((resolve) => clock.soon(resolve));
+}
+
+/** Copies memory while the guest runs; returns what the target has of it then. */
+async function copyMemoryAhead(
+  options: MoveOptions,
+  logging: DmaLoggingFacet,
+): Promise<Uint8Array> {
   const { source, target, guest, clock, ramIova } = options;
   const range = { iova: ramIova, size: BigInt(source.ram.length) };
   guest.takeWrittenPages();
   await logging.start({ pageSize: PAGE, ranges: [range] });
-  const turn = (): Promise<void> => new Promise((resolve) => clock.soon(resolve));
+  const turn = turns(clock);
   await copyWhileRunning(source.ram, target.ram, turn);
+  const held = new Uint8Array(target.ram.length);
+  await copyWhileRunning(target.ram, held, turn);
   const bitmap = new Uint8Array(source.ram.length / PAGE / 8);
   await logging.report(range, PAGE, bitmap);
   addPages(bitmap, guest.takeWrittenPages());
   copyPages(bitmap, source.ram, target.ram);
+  copyPages(bitmap, target.ram, held);
+  return held;
 }
 
 /** What of the state goes while the source runs; returns how many bytes. */
@@ -116,7 +141,7 @@ async function stopCarryRun(
   from: Facets,
   to: Facets,
   early: number,
-): Promise<MoveOutcome> {
+): Promise<Moved> {
   const { source, target, guest, clock, slot, ramIova } = options;
   const stopRequested = clock.now();
   guest.pause();
@@ -126,7 +151,7 @@ async function stopCarryRun(
 
   const bitmap = new Uint8Array(source.ram.length / PAGE / 8);
   await from.logging.report({ iova: ramIova, size: BigInt(source.ram.length) }, PAGE, bitmap);
-  const dirtyPages = countPages(bitmap);
+  const reported = bitmap.slice();
   addPages(bitmap, guest.takeWrittenPages());
   const copiedPages = copyPages(bitmap, source.ram, target.ram);
   const copied = clock.now();
@@ -143,20 +168,19 @@ async function stopCarryRun(
   guest.useMemory(target.ram);
   guest.resume();
   const resumed = clock.now();
+  const phases = {
+    stop: stopped - stopRequested,
+    memory: copied - stopped,
+    save: sealed - copied + late.readMs,
+    carry: late.writtenMs,
+    replay: replayed - carried,
+    start: resumed - replayed,
+  };
+  const stateBytes = early + late.bytes;
+  const dirtyPages = countPages(reported);
   return {
-    stopRequested,
-    resumed,
-    phases: {
-      stop: stopped - stopRequested,
-      memory: copied - stopped,
-      save: sealed - copied + late.readMs,
-      carry: late.writtenMs,
-      replay: replayed - carried,
-      start: resumed - replayed,
-    },
-    stateBytes: early + late.bytes,
-    dirtyPages,
-    copiedPages,
+    outcome: { stopRequested, resumed, phases, stateBytes, dirtyPages, copiedPages },
+    pages: { reported, copied: bitmap },
   };
 }
 

@@ -45,6 +45,7 @@ export async function copyWhileRunning(
   }
 }
 
-function isSet(bitmap: Uint8Array, page: number): boolean {
+/** Whether page `page` is in `bitmap`, least significant bit first. */
+export function isSet(bitmap: Uint8Array, page: number): boolean {
   return (((bitmap[page >>> 3] ?? 0) >>> (page & 7)) & 1) === 1;
 }
