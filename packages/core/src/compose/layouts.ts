@@ -114,11 +114,23 @@ function checkFacet(info: DeviceInfo, facet: RegionFacet, guard: PluginGuard): v
   if (facet.adjustable !== undefined && typeof facet.adjustable !== "boolean") {
     throw guard.nonsense(`${what}, adjustable`, facet.adjustable, "true or false");
   }
+  checkStart(facet, region.size, what, guard);
   checkDoorbells(facet, region.size, what, guard);
   for (const phase of ["runtime", "saving"] as const) {
     const areas = facet.mmap?.[phase];
     if (areas !== undefined) checkAreas(areas, region, `${what}, mmap.${phase}`, guard);
   }
+}
+
+function checkStart(facet: RegionFacet, size: number, what: string, guard: PluginGuard): void {
+  const { startsTrapped, adjustable } = facet;
+  if (startsTrapped === undefined) return;
+  if (adjustable === true && areRanges(startsTrapped, size)) return;
+  throw guard.nonsense(
+    `${what}, startsTrapped`,
+    startsTrapped,
+    `sorted, separate ranges inside ${size} bytes of a facet that is adjustable`,
+  );
 }
 
 function checkDoorbells(facet: RegionFacet, size: number, what: string, guard: PluginGuard): void {

@@ -13,7 +13,7 @@ import type { MappingNote } from "../device/vfio-device.ts";
 import { VfmigError } from "../errors/vfmig-error.ts";
 import type { RegionRange } from "../sub-driver/facets.ts";
 import type { LayoutIrq } from "./layout-irq.ts";
-import { narrow, type Layouts } from "./layouts.ts";
+import { differWhileSaving, narrow, type Layouts } from "./layouts.ts";
 import type { PluginGuard } from "./plugin-guard.ts";
 import type { RegionRouter } from "./region-router.ts";
 import { areRanges } from "./trapped-ranges.ts";
@@ -56,7 +56,11 @@ export class RegionLayouts {
     const { info, layouts } = parts;
     this.#parts = parts;
     this.#runtime = { ...info, regions: layouts.runtime };
-    this.#saving = { ...info, regions: layouts.saving };
+    this.#saving = this.#savingOf(layouts);
+    for (const [index, router] of parts.routers.entries()) {
+      const { startsTrapped } = router?.facet ?? {};
+      if (startsTrapped !== undefined) this.#setTrapped(index, [...startsTrapped]);
+    }
   }
 
   /** The device with the layout in force; the same object until that changes. */
@@ -162,11 +166,17 @@ export class RegionLayouts {
     const { routers, layouts, info } = this.#parts;
     routers[index]?.trapAlso(ranges);
     this.#trapped.set(index, ranges);
-    const { runtime, saving } = narrow(layouts, this.#trapped);
+    const narrowed = narrow(layouts, this.#trapped);
     this.#change(() => {
-      this.#runtime = { ...info, regions: runtime };
-      this.#saving = { ...info, regions: saving };
+      this.#runtime = { ...info, regions: narrowed.runtime };
+      this.#saving = this.#savingOf(narrowed);
     });
+  }
+
+  /** The runtime layout itself where saving changes nothing, so that no user is told of it. */
+  #savingOf(layouts: Layouts): DeviceInfo {
+    if (!differWhileSaving(layouts)) return this.#runtime;
+    return { ...this.#parts.info, regions: layouts.saving };
   }
 
   /** Users are asked to look again when something that they see has become another. */

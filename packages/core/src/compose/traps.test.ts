@@ -317,6 +317,43 @@ describe("trapping at run time", () => {
   });
 });
 
+describe("ranges that a facet has trapped from the start", () => {
+  const startsTrapped = [area, { offset: 3 * PAGE, size: PAGE }];
+
+  it("can be mapped by nobody, and reach the facet, until they are untrapped", async () => {
+    const facet = noting({ startsTrapped });
+    const it = await composed({ regions: [facet] });
+    const calls = listen(it);
+    expect(runtimeAreas(it)).toEqual([{ offset: 2 * PAGE, size: PAGE }]);
+    it.device.writeRegion(0, PAGE + 8, new Uint8Array(4));
+    expect(facet.seen).toEqual([`write ${PAGE + 8}+4`]);
+    regionsOf(it).untrap(0, startsTrapped);
+    expect([calls.count, runtimeAreas(it)]).toEqual([1, [{ offset: PAGE, size: 3 * PAGE }]]);
+    it.device.writeRegion(0, PAGE + 8, new Uint8Array(4));
+    expect(facet.seen.length).toBe(1);
+    await regionsOf(it).trap(0, [area]);
+    expect(runtimeAreas(it)).toEqual([{ offset: 2 * PAGE, size: 2 * PAGE }]);
+  });
+
+  it("are trapped while the device is saved, too", async () => {
+    const mmap = { runtime: [area], saving: [area] };
+    const it = await composed({ regions: [noting({ startsTrapped, mmap })] });
+    const calls = listen(it);
+    await migrationOf(it).setState("pre-copy");
+    expect([calls.count, runtimeAreas(it)]).toEqual([0, undefined]);
+  });
+
+  it.each([
+    ["one that is not adjustable", { startsTrapped, adjustable: false }],
+    ["ranges outside", { startsTrapped: [{ offset: 4 * PAGE - 2, size: 4 }] }],
+  ])("are refused for %s", async (_, more) => {
+    await expect(composed({ regions: [noting(more)] })).rejects.toMatchObject({
+      code: "ERR_VFMIG_SUB_DRIVER_ANSWER",
+      message: expect.stringContaining("startsTrapped"),
+    });
+  });
+});
+
 describe("a mapping that is in the way of saving", () => {
   const mmap = { runtime: [{ offset: 0, size: 2 * PAGE }], saving: [area] };
 

@@ -31,6 +31,11 @@ export interface RegionFacet {
    * layout again.
    */
   readonly adjustable?: boolean;
+  /**
+   * Ranges that are trapped from the first access on, as if {@link SubDriverContext.regions} had trapped
+   * them, for a facet that is adjustable: a user may map them only once they are untrapped.
+   */
+  readonly startsTrapped?: readonly RegionRange[];
 }
 
 /** Device-specific irq indexes, after those of the base. One-way: device to user. */
