@@ -30,7 +30,14 @@ export type {
   VfTruth,
 } from "./models/intel-vf/create-vf-model.ts";
 export type { VfSettings } from "./models/intel-vf/vf-settings.ts";
-export type { VfModelOptions } from "./models/intel-vf/options.ts";
+export type { TailReads, VfModelOptions } from "./models/intel-vf/options.ts";
 export * from "./guest/index.ts";
 export * from "./traffic/index.ts";
+export { withMappableRegions } from "./vmm/mappable-device.ts";
+export {
+  createMappingUser,
+  type MappingManners,
+  type MappingUser,
+  type MappingUserOptions,
+} from "./vmm/mapping-user.ts";
 export * from "./wire/index.ts";

@@ -1,5 +1,11 @@
 import { z } from "zod";
 
+/**
+ * What a user reads from the tails of queues, which no source settles for real hardware: what was
+ * `written` (as far as the kind stores it), always `zero`, or `noise`.
+ */
+export type TailReads = "written" | "zero" | "noise";
+
 /** What differs between two VFs of one kind; the same names in a configuration and in code. */
 export interface VfModelOptions {
   /** The VF's MAC address, such as `02:00:00:00:00:0a`; all zeros lets the guest choose. */
@@ -32,6 +38,8 @@ export interface VfModelOptions {
    * count whole milliseconds). Default false: an armed vector fires at once.
    */
   readonly throttling: boolean;
+  /** Default `written`. */
+  readonly tailReads: TailReads;
   /** Default true. */
   readonly linkUp: boolean;
   /** Mbit/s, one that the hardware has. */
@@ -71,6 +79,7 @@ export interface VfOptionsShape {
   readonly trusted: z.ZodDefault<z.ZodBoolean>;
   readonly spoofCheck: z.ZodDefault<z.ZodBoolean>;
   readonly throttling: z.ZodDefault<z.ZodBoolean>;
+  readonly tailReads: z.ZodDefault<z.ZodEnum<{ [Reads in TailReads]: Reads }>>;
   readonly linkUp: z.ZodDefault<z.ZodBoolean>;
   readonly linkSpeed: z.ZodDefault<z.ZodNumber>;
   readonly maxFrame: z.ZodDefault<z.ZodInt>;
@@ -96,6 +105,7 @@ export function vfOptionsShape(defaults: VfOptionDefaults): VfOptionsShape {
     trusted: z.boolean().default(false),
     spoofCheck: z.boolean().default(true),
     throttling: z.boolean().default(false),
+    tailReads: z.enum(["written", "zero", "noise"]).default("written"),
     linkUp: z.boolean().default(true),
     linkSpeed: z
       .number()

@@ -33,9 +33,9 @@ export class Registers {
     }
   }
 
-  /** The part that acts when the register at `offset` is accessed. */
+  /** The part that acts when the register at `offset` is accessed; beside one that is there already. */
   hook(offset: number, hook: RegisterHook): void {
-    this.#hooks[offset >> 2] = hook;
+    this.#hooks[offset >> 2] = { ...this.#hooks[offset >> 2], ...hook };
   }
 
   /** The stored value, without the effects of a read. */

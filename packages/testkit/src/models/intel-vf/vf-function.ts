@@ -28,6 +28,7 @@ import type { VfProfile } from "./profile.ts";
 import { Receiver } from "./receiver.ts";
 import { Registers } from "./registers.ts";
 import { Rss } from "./rss.ts";
+import { hookTailReads } from "./tail-reads.ts";
 import { Transmitter } from "./transmitter.ts";
 
 /** Queue pairs that the hardware gives a VF at most. */
@@ -105,6 +106,7 @@ export class VfFunction implements PfHardware {
     this.#mailbox = new Mailbox({ ...shared, arqBaseFieldMask: profile.arqBaseFieldMask });
     this.#pf = new PfSide(this, profile.dialect, this.#mailbox, clock, logger);
     this.#mailbox.connect(this.#pf);
+    hookTailReads(this.registers, options.tailReads);
     this.setLink(options.linkUp, options.linkSpeed, false);
     this.#finishReset();
   }
