@@ -72,7 +72,7 @@ export class IntelVf implements SubDriver {
     const always = context.options.shadow === "always";
     queues.relayNew = always;
     const relay = (tx: number, rx: number): void => {
-      queues.complete(tx, rx);
+      queues.relays.complete(tx, rx);
       shadow.moved();
     };
     const vectors = new QueueVectors(context, registers, {
@@ -147,7 +147,7 @@ export class IntelVf implements SubDriver {
   #forget(): void {
     const { mailbox, queues, vectors, session } = this.#parts;
     queues.reset();
-    queues.loadTails({ tx: [], rx: [] });
+    queues.tails.load({ tx: [], rx: [] });
     vectors.reset();
     vectors.thaw();
     mailbox.clear();

@@ -6,7 +6,8 @@ import type { Offers } from "./describe/offers.ts";
 import type { QueueVectors } from "./function/queue-vectors.ts";
 import type { VfFamily } from "./family.ts";
 import type { VfOptions } from "./options.ts";
-import type { QueueIndices, ShadowQueues } from "./queues/shadow-queues.ts";
+import type { QueueIndices } from "./queues/relays.ts";
+import type { ShadowQueues } from "./queues/shadow-queues.ts";
 import type { ShadowController } from "./shadow/controller.ts";
 
 /** What the migration of one VF remembers between its arcs. */

@@ -77,11 +77,11 @@ export class Bar0 implements RegionFacet {
     const { queues, vectors, mailbox, registers } = this.#parts;
     const tx = txTailQueue(offset);
     if (tx >= 0) {
-      return queues.readTxTail(tx);
+      return queues.tails.readTx(tx);
     }
     const rx = rxTailQueue(offset);
     if (rx >= 0) {
-      return queues.readRxTail(rx);
+      return queues.tails.readRx(rx);
     }
     return vectors.read(offset) ?? mailbox.read(offset) ?? registers.read(offset);
   }
@@ -91,9 +91,9 @@ export class Bar0 implements RegionFacet {
     const tx = txTailQueue(offset);
     const rx = rxTailQueue(offset);
     if (tx >= 0) {
-      queues.writeTxTail(tx, value);
+      queues.tails.writeTx(tx, value);
     } else if (rx >= 0) {
-      queues.writeRxTail(rx, value);
+      queues.tails.writeRx(rx, value);
     } else if (!(vectors.write(offset, value) || mailbox.write(offset, value))) {
       registers.write(offset, value);
     }

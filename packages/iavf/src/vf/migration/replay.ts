@@ -165,12 +165,12 @@ function restore(parts: Parts, state: VfState): void {
   }
   vectors.map(mailbox.conversation.vectors.values());
   vectors.load(state.vectors.vectors);
-  queues.loadTails(state.queues.tails);
-  queues.place(state.queues.positions);
+  queues.tails.load(state.queues.tails);
+  queues.relays.place(state.queues.positions);
   mailbox.virtual.load(state.mailbox.registers);
   mailbox.vector.load(state.mailbox.vector);
   const backlog = splitMailboxState(state.mailbox);
   mailbox.restore(backlog);
   session.outstanding = backlog.outstanding;
-  session.ringIndices = queues.indices();
+  session.ringIndices = queues.relays.indices();
 }

@@ -28,7 +28,7 @@ function go({ session, queues, vectors, mailbox, announcement, context }: Parts)
   const announces = session.loaded && context.options.announce;
   const frames = announces ? announcement.prepare(macs.keys().map(macFromString)) : [];
   vectors.armAll();
-  queues.go(txEnabled, rxEnabled, frames);
+  queues.relays.go(txEnabled, rxEnabled, frames);
   mailbox.thaw();
   // The guest may have missed an interrupt between the hosts; one too many does it no harm.
   mailbox.vector.raise(ICR0.ADMINQ);

@@ -16,7 +16,7 @@ export async function stop(parts: Parts, signal: AbortSignal): Promise<void> {
   const { queues, mailbox, vectors, config, session, context } = parts;
   const release = config.hold();
   session.phase = "stopping";
-  queues.pauseTx();
+  queues.relays.pauseTx();
   try {
     mailbox.checkReset();
     await drain(parts, signal);
@@ -24,29 +24,29 @@ export async function stop(parts: Parts, signal: AbortSignal): Promise<void> {
     await Promise.all([disable(parts, signal), readCounters(parts, signal)]);
   } catch (error) {
     session.phase = "running";
-    queues.resumeTx(mailbox.conversation.txEnabled);
+    queues.relays.resumeTx(mailbox.conversation.txEnabled);
     throw error;
   } finally {
     release();
   }
-  queues.finish();
+  queues.relays.finish();
   mailbox.freeze();
   vectors.freeze();
   session.phase = "stopped";
   session.loaded = false;
-  session.ringIndices = queues.indices();
+  session.ringIndices = queues.relays.indices();
   context.logger.debug("stopped", { ringIndices: session.ringIndices });
 }
 
 /** Frames that the device does not finish in time stay the guest's and are sent by the target. */
 async function drain({ queues, context }: Parts, signal: AbortSignal): Promise<void> {
   const done = (): boolean => {
-    queues.complete(-1, 0);
-    return queues.txOutstanding === 0;
+    queues.relays.complete(-1, 0);
+    return queues.relays.txOutstanding === 0;
   };
   if (!(await waitUntil(context.clock, done, context.options.drainMs, signal))) {
     context.logger.warn("frames were still with the device at the stop; they are sent again", {
-      descriptors: queues.txOutstanding,
+      descriptors: queues.relays.txOutstanding,
     });
   }
 }
@@ -81,14 +81,14 @@ async function startAgain(parts: Parts): Promise<void> {
   }
   const release = config.hold();
   context.logger.warn("the PF stopped the queues late; they are started again");
-  queues.finish();
+  queues.relays.finish();
   queues.markStopped(-1, -1);
   try {
     await enableEmpty(parts, new AbortController().signal);
     // A stop that began meanwhile goes after these requests, and so has the last word.
     if (session.phase === "running") {
       vectors.armAll();
-      queues.go(mailbox.conversation.txEnabled, mailbox.conversation.rxEnabled, []);
+      queues.relays.go(mailbox.conversation.txEnabled, mailbox.conversation.rxEnabled, []);
     }
   } catch (error) {
     context.logger.error("the queues could not be started again; the guest needs a reset", {

@@ -1,4 +1,4 @@
-import { QUEUE_TAIL_MASK, rxTail, txTail, VF_REGISTER_COUNT } from "../../registers.ts";
+import { rxTail, VF_REGISTER_COUNT } from "../../registers.ts";
 import {
   buildQueueConfig,
   parseQueueConfig,
@@ -6,31 +6,12 @@ import {
   type QueueConfig,
   type QueueSelect,
 } from "../../virtchnl/queues.ts";
-import type { RingPosition } from "@vfmig/shadow-queue";
 import type { HalfMode, Halves } from "./halves.ts";
 import { judgePair } from "./judge.ts";
 import { type PairParts, QueuePair } from "./queue-pair.ts";
+import { QueueRelays } from "./relays.ts";
 import type { RingPool } from "./ring-memory.ts";
-
-/** Where the guest stands on one queue, in guest slots. */
-export interface GuestQueueState {
-  readonly queue: number;
-  readonly tx: RingPosition;
-  readonly rx: RingPosition;
-}
-
-/** A frame of our own, in memory that the device reaches. */
-export interface OwnFrame {
-  readonly iova: number;
-  readonly length: number;
-}
-
-/** Guest indices of a queue at a stop: the next slot that will be completed. */
-export interface QueueIndices {
-  readonly queue: number;
-  readonly tx: number;
-  readonly rx: number;
-}
+import { GuestTails } from "./tails.ts";
 
 /**
  * All queue pairs of the function. A pair that is relayed from its configuration on has private rings
@@ -40,13 +21,13 @@ export interface QueueIndices {
 export class ShadowQueues {
   /** Pairs that are configured from now on are relayed. */
   relayNew = true;
+  readonly tails: GuestTails;
+  readonly relays: QueueRelays;
   readonly #parts: PairParts;
   readonly #pool: RingPool;
   readonly #pairs: (QueuePair | undefined)[] = [];
   /** Pairs that the PF was asked for and has not granted, oldest request first. */
   readonly #asked: QueuePair[][] = [];
-  readonly #txTails: number[] = Array.from({ length: VF_REGISTER_COUNT.queues }, () => 0);
-  readonly #rxTails: number[] = Array.from({ length: VF_REGISTER_COUNT.queues }, () => 0);
   /** Queues that the device runs, or was asked to run: bit n is queue n. */
   #txAsked = 0;
   #rxAsked = 0;
@@ -55,6 +36,12 @@ export class ShadowQueues {
   constructor(parts: PairParts, pool: RingPool) {
     this.#parts = parts;
     this.#pool = pool;
+    this.tails = new GuestTails({
+      ...parts,
+      pair: (queue) => this.#pairs[queue],
+      unconfigured: () => (this.relayNew ? "relay" : "direct"),
+    });
+    this.relays = new QueueRelays(this.#pairs);
   }
 
   get pairs(): readonly QueuePair[] {
@@ -92,64 +79,6 @@ export class ShadowQueues {
   /** What has to be disabled at a stop. */
   get asked(): { readonly txQueues: number; readonly rxQueues: number } {
     return { txQueues: this.#txAsked, rxQueues: this.#rxAsked };
-  }
-
-  readTxTail(queue: number): number {
-    return this.#mode(this.#pairs[queue]?.half.tx.mode) === "direct"
-      ? this.#parts.registers.read(txTail(queue))
-      : this.txTail(queue);
-  }
-
-  /** Some hardware keeps Rx tails in multiples of 8. */
-  readRxTail(queue: number): number {
-    return this.#mode(this.#pairs[queue]?.half.rx.mode) === "direct"
-      ? this.#parts.registers.read(rxTail(queue))
-      : this.rxTail(queue) & this.#parts.family.rxTailMask;
-  }
-
-  /** As the guest last wrote it. */
-  txTail(queue: number): number {
-    return this.#txTails[queue] ?? 0;
-  }
-
-  /** As the guest last wrote it, low bits included. */
-  rxTail(queue: number): number {
-    return this.#rxTails[queue] ?? 0;
-  }
-
-  writeTxTail(queue: number, value: number): void {
-    const pair = this.#pairs[queue];
-    const tail = value & QUEUE_TAIL_MASK;
-    if (pair !== undefined && tail < this.txTail(queue)) {
-      pair.half.tx.lapped = true;
-    }
-    this.#txTails[queue] = tail;
-    const mode = this.#mode(pair?.half.tx.mode);
-    if (mode === "direct") {
-      this.#parts.registers.write(txTail(queue), value);
-    } else if (mode === "relay") {
-      pair?.tx.kick(tail);
-    }
-  }
-
-  writeRxTail(queue: number, value: number): void {
-    const pair = this.#pairs[queue];
-    const tail = value & QUEUE_TAIL_MASK;
-    if (pair !== undefined && tail < this.rxTail(queue)) {
-      pair.half.rx.lapped = true;
-    }
-    this.#rxTails[queue] = tail;
-    const mode = this.#mode(pair?.half.rx.mode);
-    if (mode === "direct") {
-      this.#parts.registers.write(rxTail(queue), value);
-    } else if (mode === "relay") {
-      pair?.rx.kick(tail);
-    }
-  }
-
-  /** A queue that was never configured is as those that are configured next. */
-  #mode(mode: HalfMode | undefined): HalfMode {
-    return mode ?? (this.relayNew ? "relay" : "direct");
   }
 
   /**
@@ -209,7 +138,7 @@ export class ShadowQueues {
     this.adopt(pairs);
     for (const pair of pairs) {
       // A configuration starts the guest's Tx ring anew; its Rx tail may have been written before.
-      this.#txTails[pair.queue] = 0;
+      this.tails.restartTx(pair.queue);
       this.#start(pair, this.#bit(this.#txAsked, pair), this.#bit(this.#rxAsked, pair), frozen);
     }
   }
@@ -224,7 +153,7 @@ export class ShadowQueues {
       const rx = this.#bit(select.rxQueues & ~this.#rxAsked, pair);
       pair.clearTails(tx && pair.half.tx.mode !== "direct", rx && pair.half.rx.mode !== "direct");
       if (rx && pair.half.rx.mode === "direct") {
-        this.#parts.registers.write(rxTail(pair.queue), this.rxTail(pair.queue));
+        this.#parts.registers.write(rxTail(pair.queue), this.tails.rx(pair.queue));
       }
     }
     this.markAsked(select.txQueues, select.rxQueues);
@@ -262,12 +191,12 @@ export class ShadowQueues {
     if (tx && pair.half.tx.mode === "relay") {
       pair.tx.start({ complete: 0, tail: 0 });
       this.#pausedIf(frozen, pair.tx);
-      pair.tx.kick(this.txTail(pair.queue));
+      pair.tx.kick(this.tails.tx(pair.queue));
     }
     if (rx && pair.half.rx.mode === "relay") {
       pair.rx.start({ complete: 0, tail: 0 });
       this.#pausedIf(frozen, pair.rx);
-      pair.rx.kick(this.rxTail(pair.queue));
+      pair.rx.kick(this.tails.rx(pair.queue));
     }
   }
 
@@ -285,7 +214,7 @@ export class ShadowQueues {
       if (this.#bit(select.txQueues, pair)) {
         pair.tx.complete();
         pair.tx.pause();
-        this.#txTails[pair.queue] = 0;
+        this.tails.restartTx(pair.queue);
       }
       if (this.#bit(select.rxQueues, pair)) {
         pair.rx.complete();
@@ -305,117 +234,6 @@ export class ShadowQueues {
     return ((mask >>> pair.queue) & 1) === 1;
   }
 
-  /** Takes finished descriptors of the given queues to the guest; returns how many slots. */
-  complete(txQueues: number, rxQueues: number): number {
-    let finished = 0;
-    for (let queue = 0; queue < this.#pairs.length; queue++) {
-      const pair = this.#pairs[queue];
-      if (pair !== undefined) {
-        finished += ((txQueues >>> queue) & 1) === 1 ? pair.tx.complete() : 0;
-        finished += ((rxQueues >>> queue) & 1) === 1 ? pair.rx.complete() : 0;
-      }
-    }
-    return finished;
-  }
-
-  /** No further frame of the guest is given to the device; what it has goes on. */
-  pauseTx(): void {
-    for (const pair of this.pairs) {
-      pair.tx.pause();
-    }
-  }
-
-  /** Frames that the device still holds. */
-  get txOutstanding(): number {
-    return this.pairs.reduce((sum, pair) => sum + pair.tx.outstanding, 0);
-  }
-
-  /** Ends {@link pauseTx} for the queues that the guest runs. */
-  resumeTx(txQueues: number): void {
-    for (const pair of this.pairs) {
-      if (this.#bit(txQueues, pair)) {
-        pair.tx.resume();
-      }
-    }
-  }
-
-  /** The last relay before the device is silent: all that is done reaches the guest. */
-  finish(): void {
-    for (const pair of this.pairs) {
-      // Paused first, so that taking descriptors back gives the device no new ones.
-      pair.tx.pause();
-      pair.rx.pause();
-      pair.tx.complete();
-      pair.rx.complete();
-      pair.rx.markPosted();
-    }
-  }
-
-  /** The device is at 0 of empty rings: the queues that the guest runs go on where the guest is. */
-  go(txQueues: number, rxQueues: number, frames: readonly OwnFrame[]): void {
-    // Buffers first: what is announced below brings frames at once.
-    for (const pair of this.pairs) {
-      if (this.#bit(rxQueues, pair)) {
-        pair.rx.start(pair.rx.position);
-        pair.rx.forward();
-      }
-    }
-    let own = frames;
-    for (const pair of this.pairs) {
-      if (this.#bit(txQueues, pair)) {
-        pair.tx.start(pair.tx.position);
-        for (const frame of own) {
-          pair.tx.inject(frame.iova, frame.length);
-        }
-        own = [];
-        pair.tx.forward();
-      }
-    }
-  }
-
-  /** Sets where the guest stands, as another host saw it. Nothing moves until {@link go}. */
-  place(states: readonly GuestQueueState[]): void {
-    for (const state of states) {
-      const pair = this.#pairs[state.queue];
-      for (const [relay, position] of [
-        [pair?.tx, state.tx],
-        [pair?.rx, state.rx],
-      ] as const) {
-        relay?.start(position);
-        relay?.pause();
-      }
-    }
-  }
-
-  /** Where the guest stands on every pair. */
-  positions(): GuestQueueState[] {
-    return this.pairs.map((pair) => ({
-      queue: pair.queue,
-      tx: pair.tx.position,
-      rx: pair.rx.position,
-    }));
-  }
-
-  indices(): QueueIndices[] {
-    return this.pairs.map((pair) => ({
-      queue: pair.queue,
-      tx: pair.tx.position.complete,
-      rx: pair.rx.position.complete,
-    }));
-  }
-
-  /** The tails as the guest wrote them. */
-  tails(): { readonly tx: readonly number[]; readonly rx: readonly number[] } {
-    return { tx: [...this.#txTails], rx: [...this.#rxTails] };
-  }
-
-  loadTails(tails: { readonly tx: readonly number[]; readonly rx: readonly number[] }): void {
-    for (let queue = 0; queue < VF_REGISTER_COUNT.queues; queue++) {
-      this.#txTails[queue] = tails.tx[queue] ?? 0;
-      this.#rxTails[queue] = tails.rx[queue] ?? 0;
-    }
-  }
-
   /** Forgets every pair: the VF was reset. Rx tails stay, as in hardware. */
   reset(): void {
     for (const pair of [...this.pairs, ...this.#asked.flat()]) {
@@ -424,7 +242,7 @@ export class ShadowQueues {
     }
     this.#pairs.length = 0;
     this.#asked.length = 0;
-    this.#txTails.fill(0);
+    this.tails.reset();
     this.#txAsked = 0;
     this.#rxAsked = 0;
     this.#count();

@@ -90,10 +90,10 @@ async function stopOrGoOn(
 export function passTails({ queues, registers }: PairParts, pair: QueuePair, halves: Halves): void {
   queues.setMode(pair, halves, "direct");
   if (halves.tx) {
-    registers.write(txTail(pair.queue), queues.txTail(pair.queue));
+    registers.write(txTail(pair.queue), queues.tails.tx(pair.queue));
   }
   if (halves.rx) {
-    registers.write(rxTail(pair.queue), queues.rxTail(pair.queue));
+    registers.write(rxTail(pair.queue), queues.tails.rx(pair.queue));
   }
 }
 
@@ -142,12 +142,12 @@ export function placeOf(parts: PairParts, pair: QueuePair, halves: Halves): Pair
 }
 
 function txPlace({ context, queues }: PairParts, pair: QueuePair): RingPlace {
-  const facts = { tail: queues.txTail(pair.queue), lapped: pair.half.tx.lapped };
+  const facts = { tail: queues.tails.tx(pair.queue), lapped: pair.half.tx.lapped };
   return inferTx(context.memory, pair.config.tx, facts);
 }
 
 function rxPlace({ context, queues }: PairParts, pair: QueuePair): RxPlace {
-  const facts = { tail: queues.rxTail(pair.queue), lapped: pair.half.rx.lapped };
+  const facts = { tail: queues.tails.rx(pair.queue), lapped: pair.half.rx.lapped };
   return inferRx(context.memory, pair.config.rx, facts);
 }
 

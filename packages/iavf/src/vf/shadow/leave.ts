@@ -90,11 +90,11 @@ function resume(parts: PairParts, pair: QueuePair, halves: Halves): void {
   queues.setMode(pair, halves, "relay");
   if (enabled.tx) {
     pair.tx.resume();
-    pair.tx.kick(queues.txTail(pair.queue));
+    pair.tx.kick(queues.tails.tx(pair.queue));
   }
   if (enabled.rx) {
     pair.rx.resume();
-    pair.rx.kick(queues.rxTail(pair.queue));
+    pair.rx.kick(queues.tails.rx(pair.queue));
   }
 }
 
@@ -166,7 +166,7 @@ async function buffers(
 ): Promise<void> {
   const { clock } = parts.context;
   const enough = (): boolean =>
-    !enabled.rx || hurried() || parts.queues.rxTail(pair.queue) >= pair.config.rx.length / 2;
+    !enabled.rx || hurried() || parts.queues.tails.rx(pair.queue) >= pair.config.rx.length / 2;
   await waitUntil(clock, enough, BUFFERS_MS, new AbortController().signal);
 }
 
@@ -174,12 +174,12 @@ async function buffers(
 function takeLast({ queues }: PairParts, pair: QueuePair, enabled: Halves): void {
   if (enabled.tx) {
     pair.tx.complete();
-    pair.tx.kick(queues.txTail(pair.queue));
+    pair.tx.kick(queues.tails.tx(pair.queue));
   }
   if (enabled.rx) {
     pair.rx.complete();
     pair.rx.markPosted();
-    pair.rx.kick(queues.rxTail(pair.queue));
+    pair.rx.kick(queues.tails.rx(pair.queue));
   }
 }
 

@@ -63,7 +63,7 @@ export function txIsAtWrap(pair: QueuePair): boolean {
  */
 export function txWayIsShort({ queues }: PairParts, pair: QueuePair, to: number): boolean {
   const { length } = pair.config.tx;
-  const tail = queues.txTail(pair.queue);
+  const tail = queues.tails.tx(pair.queue);
   return to === 0 || (to <= length / 2 && tail >= to && tail <= (7 * length) / 8);
 }
 
@@ -91,7 +91,7 @@ export function rxIsNear(pair: QueuePair): boolean {
 export function rxWay({ queues }: PairParts, pair: QueuePair): number {
   const { length } = pair.config.rx;
   const { complete } = pair.rx.position;
-  const posted = (queues.rxTail(pair.queue) - complete + length) % length;
+  const posted = (queues.tails.rx(pair.queue) - complete + length) % length;
   const way = (length - complete) % length;
   return way <= posted ? way : -1;
 }

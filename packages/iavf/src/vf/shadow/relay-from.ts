@@ -76,13 +76,13 @@ function start(parts: PairParts, pair: QueuePair, halves: Halves, place: PairPla
   vectors.armAll();
   if (halves.tx && enabled.tx) {
     pair.tx.start({ complete: place.tx, tail: place.tx });
-    pair.tx.kick(queues.txTail(pair.queue));
+    pair.tx.kick(queues.tails.tx(pair.queue));
   }
   if (halves.rx && enabled.rx) {
     pair.rx.start({ complete: place.rx, tail: place.rx });
     if (place.half) {
       pair.rx.discard(1);
     }
-    pair.rx.kick(queues.rxTail(pair.queue));
+    pair.rx.kick(queues.tails.rx(pair.queue));
   }
 }

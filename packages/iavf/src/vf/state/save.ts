@@ -13,7 +13,7 @@ export function capture(parts: Parts): VfState {
   return {
     function: { busMaster: config.busMaster, rssRegisters: rssRegisters(parts) },
     conversation: saveConversation(mailbox.conversation),
-    queues: { tails: queues.tails(), positions: queues.positions() },
+    queues: { tails: queues.tails.save(), positions: queues.relays.positions() },
     vectors: { vectors: vectors.save() },
     mailbox: joinMailboxState(mailbox.virtual.save(), mailbox.vector.save(), {
       ...mailbox.backlog(),

@@ -3,7 +3,7 @@ import { conversationSchema, type ConversationState } from "../../mailbox/conver
 import { mailboxSchema, type MailboxState } from "../../mailbox/mailbox-state.ts";
 import { z } from "zod";
 import type { QueueVectorState } from "../function/queue-vectors.ts";
-import type { GuestQueueState } from "../queues/shadow-queues.ts";
+import type { GuestQueueState } from "../queues/relays.ts";
 
 const u32 = z.int().min(0).max(0xffff_ffff);
 const slot = z.int().min(0).max(8191);
