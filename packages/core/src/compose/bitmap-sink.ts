@@ -1,14 +1,18 @@
-import type { DirtySink } from "../sub-driver/facets.ts";
+import { edgeMask } from "../dirty/chunk.ts";
+import { orWord } from "../dirty/wire-bits.ts";
+import { type DirtyWordSink, setRuns } from "../dirty/word-bits.ts";
 
 /**
  * Turns written stretches into bits of one report: bit n, least significant first, for page n counted
  * from `start`. Only ever sets bits, and none outside `[start, end)`. Allocates nothing.
  */
-export class BitmapSink implements DirtySink {
+export class BitmapSink implements DirtyWordSink {
   readonly #start: number;
   readonly #end: number;
   readonly #pageSize: number;
   readonly #bitmap: Uint8Array;
+  /** The bitmap by words, as far as it has whole ones; empty where it does not begin at one. */
+  readonly #words: Uint32Array;
   /** True once a stretch was no stretch at all: then nothing that was said can be trusted. */
   broken = false;
   #closed = false;
@@ -18,6 +22,9 @@ export class BitmapSink implements DirtySink {
     this.#end = end;
     this.#pageSize = pageSize;
     this.#bitmap = bitmap;
+    const { buffer, byteOffset, length } = bitmap;
+    const whole = byteOffset % 4 === 0 ? Math.floor(length / 4) : 0;
+    this.#words = new Uint32Array(buffer, whole === 0 ? 0 : byteOffset, whole);
   }
 
   set(iova: number, length: number): void {
@@ -33,6 +40,27 @@ export class BitmapSink implements DirtySink {
     const first = Math.floor((from - this.#start) / this.#pageSize);
     const last = Math.floor((to - 1 - this.#start) / this.#pageSize);
     this.#setBits(first, last);
+  }
+
+  setWords(iova: number, pageSize: number, words: Uint32Array, pages: number): void {
+    const first = (iova - this.#start) / this.#pageSize;
+    const covered = first >= 0 && iova + pages * pageSize <= this.#end;
+    if (!covered || pageSize !== this.#pageSize || !Number.isInteger(first)) {
+      setRuns(this, iova, pageSize, words, pages);
+      return;
+    }
+    if (this.#closed) return;
+    const count = Math.ceil(pages / 32);
+    const own = this.#words;
+    const meets = first % 32 === 0;
+    for (let at = 0; at < count; at++) {
+      const bits = words[at] ?? 0;
+      if (bits === 0) continue;
+      const index = first / 32 + at;
+      const inside = bits & edgeMask(at, 0, pages);
+      if (meets && index < own.length) own[index] = (own[index] ?? 0) | inside;
+      else orWord(this.#bitmap, first + at * 32, inside);
+    }
   }
 
   /** The bitmap is its owner's again: a sub-driver that comes late writes nowhere. */

@@ -3,6 +3,7 @@ import type { VfioDevice } from "../device/vfio-device.ts";
 import { VfmigError } from "../errors/vfmig-error.ts";
 import type { DirtySink, DirtyTrackingOps } from "../sub-driver/facets.ts";
 import type { DmaLoggingFacet } from "./dma-logging-facet.ts";
+import { giveWords } from "./word-bits.ts";
 
 /**
  * Who can say what a device has written: its `driver` (the sub-driver, such as by shadow queues), the
@@ -84,10 +85,15 @@ class DirtyUnion implements DirtyTrackingOps {
   }
 }
 
-/** A log that answers with a bitmap, as a source. */
+/** Bytes of one reading of a log: 2^20 pages, which are 4 GiB of 4 KiB pages. */
+const WINDOW_BYTES = 128 * 1024;
+
+/** A log that answers with a bitmap, as a source. Reads a window at a time, always into the same memory. */
 class LoggedWrites implements DirtyTrackingOps {
   readonly #log: DmaLoggingFacet;
   #pageSize = 0;
+  /** All zeros between readings. */
+  #words: Uint32Array = new Uint32Array(0);
 
   constructor(log: DmaLoggingFacet) {
     this.#log = log;
@@ -95,6 +101,8 @@ class LoggedWrites implements DirtyTrackingOps {
 
   async start(ranges: readonly IovaRange[], pageSize: number): Promise<number> {
     this.#pageSize = await this.#log.start({ ranges, pageSize });
+    // Anew each time: an answer of the log before, which comes after all, writes into memory of its own.
+    this.#words = new Uint32Array(WINDOW_BYTES / 4);
     return this.#pageSize;
   }
 
@@ -103,15 +111,18 @@ class LoggedWrites implements DirtyTrackingOps {
   }
 
   async readAndClear(range: IovaRange, sink: DirtySink): Promise<void> {
-    const pageSize = this.#pageSize;
-    const pages = Math.ceil(Number(range.size) / pageSize);
-    const bitmap = new Uint8Array(Math.ceil(pages / 8));
-    await this.#log.report(range, pageSize, bitmap);
+    const [pageSize, words] = [this.#pageSize, this.#words];
+    const bytes = new Uint8Array(words.buffer);
     const start = Number(range.iova);
-    for (const [at, byte] of bitmap.entries()) {
-      for (let bits = byte; bits !== 0; bits &= bits - 1) {
-        sink.set(start + (at * 8 + 31 - Math.clz32(bits & -bits)) * pageSize, pageSize);
-      }
+    const pages = Math.ceil(Number(range.size) / pageSize);
+    for (let first = 0; first < pages; first += WINDOW_BYTES * 8) {
+      const count = Math.min(pages - first, WINDOW_BYTES * 8);
+      const iova = start + first * pageSize;
+      const size = Math.min(count * pageSize, start + Number(range.size) - iova);
+      const bitmap = bytes.subarray(0, Math.ceil(count / 8));
+      await this.#log.report({ iova: BigInt(iova), size: BigInt(size) }, pageSize, bitmap);
+      giveWords(sink, iova, pageSize, words, count);
+      bitmap.fill(0);
     }
   }
 }
