@@ -31,7 +31,8 @@ export default {
     const log = openSync(options.file, "w");
     return { fds: { log }, facts: { host: process.pid, device, folder }, memoryLock: 1n };
   },
-  async open({ device: name, grant }) {
+  async open({ device: name, grant, onHostRequest }) {
+    process.on("SIGUSR2", () => onHostRequest(1));
     const { fds, facts } = grant;
     const text = JSON.stringify({ facts, process: process.pid, fds: Object.keys(fds), fd: fds.log });
     writeSync(fds.log, text);
@@ -79,6 +80,18 @@ it("opens a base's files in the host, and gives its process the descriptors only
       fd: 4,
     });
   }
+});
+
+it("gives a device back that its machine wants, and says so to whoever asks for it then", async () => {
+  await using host = await open({ file: join(folder, "one") });
+  const [device] = host.devices;
+  process.kill(device?.pid ?? 0, "SIGUSR2");
+  // An answer that is on its way when the device goes is the same refusal.
+  const gone = expect.objectContaining({ code: "ERR_VFMIG_VFIO_GONE", layer: "host" }) as Error;
+  await expect(async () => {
+    for (;;) await device?.status();
+  }).rejects.toThrow(gone);
+  await expect(host.replace("device0", "device0")).rejects.toThrow("it is what");
 });
 
 it("starts no process for a base whose privileged half refuses, and closes the others", async () => {

@@ -7,12 +7,14 @@ import {
   type LoadedConfig,
   type Logger,
 } from "@vfmig/core";
+import { createLinuxIo } from "@vfmig/linux";
 import { acquireFor } from "./acquiring/acquire.ts";
 import { DeviceProcess } from "./device-process/device-process.ts";
 import { deviceMain } from "./device-process/main-url.ts";
 import type { Replaced } from "./device-process/protocol.ts";
+import { openGrantChannel } from "./granting/grant-channel.ts";
 import { withOptions } from "./opening/with-options.ts";
-import { createReplacer } from "./replacing/replacer.ts";
+import { createReplacer, type Acquire } from "./replacing/replacer.ts";
 import { makeRuntimeFolder } from "./runtime-folder.ts";
 
 export interface HostOptions {
@@ -71,18 +73,21 @@ export async function openHost(options: HostOptions): Promise<Host> {
   const loaded = await loadConfig(options.config);
   const runtimeFolder = await makeRuntimeFolder(logger);
   const main = deviceMain();
+  const acquire: Acquire = (entry, where) =>
+    acquireFor(withOptions(entry, options), where, {
+      folder: loaded.folder,
+      runtimeFolder,
+      logger,
+      clock,
+    });
+  // Only where another device may come later: else a process has all that it needs from the start.
+  const standby = loaded.config.devices.some((entry) => entry.standby === true);
   const started = await Promise.allSettled(
     loaded.config.devices.map(async (entry, index) => {
       if (entry.standby === true) return undefined;
       const { name } = entry;
-      const { folder } = loaded;
       // Closed here once the process has its own.
-      using acquired = await acquireFor(withOptions(entry, options), `devices[${index}]`, {
-        folder,
-        runtimeFolder,
-        logger,
-        clock,
-      });
+      using acquired = await acquire(entry, `devices[${index}]`);
       return await DeviceProcess.open({
         start: {
           configFile: loaded.file,
@@ -100,6 +105,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
         clock,
         logger,
         grant: acquired?.grant,
+        channel: standby ? openGrantChannel(createLinuxIo()) : undefined,
         onStarted: acquired?.onStarted,
         ...(options.openLimitMs === undefined ? {} : { openLimitMs: options.openLimitMs }),
       });
@@ -118,7 +124,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
     await close();
     throw failed.reason;
   }
-  const replace = createReplacer(loaded, devices);
+  const replace = createReplacer(loaded, devices, acquire);
   return { loaded, devices, runtimeFolder, logger, replace, [Symbol.asyncDispose]: close };
 }
 

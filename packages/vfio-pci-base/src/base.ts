@@ -52,7 +52,8 @@ export function createVfioPciBase(settings: VfioPciBaseSettings = {}): VfioPciBa
     const io = settings.io ?? createLinuxIo();
     const { device, options, logger, clock } = context;
     const grant = context.grant ?? acquireAlone(io, options, settings, logger);
-    return openGranted(grant, { io, device, options, logger, clock, listener: settings.listener });
+    const listener = listenerOf(settings.listener, context.onHostRequest);
+    return openGranted(grant, { io, device, options, logger, clock, listener });
   }
 
   return {
@@ -64,6 +65,20 @@ export function createVfioPciBase(settings: VfioPciBaseSettings = {}): VfioPciBa
         acquireDevice(settings.io ?? createLinuxIo(), options, settings),
       ),
     open: (context) => Promise.resolve().then(() => open(context)),
+  };
+}
+
+/** Both who made the base and who opened the device hear of the host's wish. */
+function listenerOf(
+  own: HostEventListener = {},
+  onHostRequest: BaseContext["onHostRequest"],
+): HostEventListener {
+  return {
+    ...own,
+    onRequest(count) {
+      own.onRequest?.(count);
+      onHostRequest?.(count);
+    },
   };
 }
 

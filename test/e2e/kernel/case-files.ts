@@ -36,6 +36,8 @@ export const CASE_FILES: readonly CaseFile[] = [
   // Our own kernel has no network beyond its drivers.
   { title: "igb", path: at("igb-cases.ts"), kinds: ["debian"] },
   { title: "native speed", path: at("native-speed-cases.ts"), kinds: ["debian"] },
+  // Takes the NIC apart, and puts it together again.
+  { title: "the NIC", path: at("nic-cases.ts"), kinds: ["debian", "iommufd"] },
 ];
 
 /** The cases of a file; imported on the host for their names only. */

@@ -1,9 +1,10 @@
 import { Skip, type Figures } from "../run/recorder.ts";
 import type { Bed } from "./bed.ts";
-import type { CaseReport } from "./inside/bed-case.ts";
+import type { CaseReport, RequestReport } from "./inside/bed-case.ts";
 
-/** Begins every report line of the guest. */
+/** Begins every report line of the guest, of a case and of what was asked of its kernel. */
 const REPORT = '{"case":';
+const REQUESTS = '{"requestsOf":';
 const WORDS_KEPT = 400;
 
 /** One process in the guest that runs cases of a file, seen from the host. */
@@ -14,6 +15,7 @@ export class CaseRun {
   readonly #words: string[] = [];
   #onReport: (() => void) | undefined;
   #end: string | undefined;
+  #requests: RequestReport | undefined;
 
   constructor(bed: Bed, path: string, names: readonly string[], limitMs: number) {
     this.ended = this.#watch(bed.cases(path, names, limitMs, (line) => this.#receive(line)));
@@ -22,6 +24,11 @@ export class CaseRun {
   /** What the cases printed besides reports. */
   get words(): string {
     return this.#words.join("\n");
+  }
+
+  /** What the cases asked of the guest's kernel, once the process has ended. */
+  get requests(): RequestReport | undefined {
+    return this.#requests;
   }
 
   /** Whether the process has told of a case, or may still. */
@@ -54,6 +61,10 @@ export class CaseRun {
   }
 
   #receive(line: string): void {
+    if (line.startsWith(REQUESTS)) {
+      this.#requests = JSON.parse(line) as RequestReport;
+      return;
+    }
     if (!line.startsWith(REPORT)) {
       this.#words.push(line);
       if (this.#words.length > WORDS_KEPT) this.#words.shift();

@@ -1,15 +1,22 @@
 import type { Artifacts } from "../fetch/artifacts.ts";
-import type { Recorder } from "../run/recorder.ts";
+import type { Evidence, Figures, Recorder } from "../run/recorder.ts";
 import type { StageContext } from "../run/stage.ts";
 import { Bed, type BedKind } from "./bed.ts";
 import { CASE_FILES, casesOf, type CaseFile } from "./case-files.ts";
 import { CaseRun } from "./case-run.ts";
-import { DEFAULT_LIMIT_SECONDS, type BedCase } from "./inside/bed-case.ts";
+import { DEFAULT_LIMIT_SECONDS, type BedCase, type RequestReport } from "./inside/bed-case.ts";
+import { complaints } from "./kernel-log.ts";
+import { differences, recordOf, writeRecord } from "./requests-record.ts";
 
 const BOOT: Readonly<Record<BedKind, string>> = {
   debian: "the guest boots, its VFs are on vfio-pci, and the host's files are there",
   iommufd: "a guest with iommufd boots, its VFs are on vfio-pci, and the host's files are there",
   mock: "a guest with iommufd's self-test boots, and the host's files are there",
+};
+const GUEST: Readonly<Record<BedKind, string>> = {
+  debian: "the guest",
+  iommufd: "the guest with iommufd",
+  mock: "the guest with iommufd's self-test",
 };
 /** Time for the process's start and its imports over 9p, and for the machine beside. */
 const START_MS = 60_000;
@@ -47,12 +54,43 @@ async function runStage({ artifacts, recorder }: StageContext, kind: BedKind): P
     evidence("the guest's console", () => bed.guest.console);
     await bed.ready();
   });
+  const requests: RequestReport[] = [];
   for (const { file, cases } of wanted) {
     const names = cases.map(({ name }) => title(file, name));
     if (!booted) recorder.notTried(names, "not tried, since the guest is not there");
     else if (file.mdevs === true && bed.noMdevs !== undefined) lack(recorder, names, bed.noMdevs);
-    else await runFile(bed, recorder, file, cases);
+    else requests.push(...(await runFile(bed, recorder, file, cases)));
   }
+  if (!booted) return;
+  await recorder.run(`the kernel of ${GUEST[kind]} complained of nothing`, async (evidence) =>
+    listen(bed, evidence),
+  );
+  const whole = recorder.wants("") && bed.noMdevs === undefined;
+  if (whole && recorder.results.every(({ outcome }) => outcome !== "failed")) {
+    await recorder.run(`what was asked of ${GUEST[kind]} is what the README tells`, async () =>
+      checkRecord(kind, requests),
+    );
+  }
+}
+
+/** What the kernel said besides, and that nobody expects. */
+async function listen(bed: Bed, evidence: Evidence): Promise<void> {
+  const log = await bed.guest.shell.run("dmesg");
+  evidence("the guest's kernel log", () => log);
+  const lines = complaints(log);
+  if (lines.length > 0) throw new Error(lines.join("\n"));
+}
+
+/** With VFMIG_UPDATE=1 the record is written anew; otherwise it must be what this run was. */
+async function checkRecord(kind: BedKind, requests: readonly RequestReport[]): Promise<Figures> {
+  const record = recordOf(requests);
+  if (record === undefined) throw new Error("no process told what it asked");
+  if (process.env["VFMIG_UPDATE"] === "1") writeRecord(kind, record);
+  const found = differences(kind, record);
+  if (found.length === 0) return { kernel: record.kernel };
+  throw new Error(
+    `${found.join("\n")}\nRun the stage with VFMIG_UPDATE=1, and then the package's tests.`,
+  );
 }
 
 interface Chosen {
@@ -92,16 +130,15 @@ async function runFile(
   recorder: Recorder,
   file: CaseFile,
   cases: readonly BedCase[],
-): Promise<void> {
+): Promise<RequestReport[]> {
+  const runs: CaseRun[] = [];
   const start = (from: number): CaseRun => {
     const rest = cases.slice(from);
     const limit = rest.reduce((sum, each) => sum + limitMs(each), START_MS);
-    return new CaseRun(
-      bed,
-      file.path,
-      rest.map(({ name }) => name),
-      limit,
-    );
+    const names = rest.map(({ name }) => name);
+    const run = new CaseRun(bed, file.path, names, limit);
+    runs.push(run);
+    return run;
   };
   let run: CaseRun | undefined;
   for (const [index, each] of cases.entries()) {
@@ -112,6 +149,7 @@ async function runFile(
       await Promise.race([run.ended, new Promise((resolve) => setTimeout(resolve, 1000))]);
   }
   await run?.ended;
+  return runs.flatMap(({ requests }) => (requests === undefined ? [] : [requests]));
 }
 
 async function runCase(

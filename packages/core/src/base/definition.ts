@@ -15,10 +15,19 @@ export interface BaseContext<Options = unknown> {
   readonly runtimeFolder: string;
   /** What {@link BaseDefinition.acquire} gave; absent where nobody called it. */
   readonly grant?: BaseGrant | undefined;
+  /**
+   * Called when this machine wants the device back, since it is to be unplugged or unbound; `count` rises
+   * with urgency. Who hears it closes the device as soon as its user lets go. A base that cannot know calls
+   * it never.
+   */
+  readonly onHostRequest?: ((count: number) => void) | undefined;
 }
 
 /** Where the privileged half of a base runs: in the host, which opens files and runs nothing else of it. */
-export type BaseAcquireContext<Options = unknown> = Omit<BaseContext<Options>, "grant">;
+export type BaseAcquireContext<Options = unknown> = Omit<
+  BaseContext<Options>,
+  "grant" | "onHostRequest"
+>;
 
 /** What the privileged half of a base opened for the other one. */
 export interface BaseGrant {
@@ -38,9 +47,11 @@ export interface BaseDefinition<Options = unknown> {
   readonly options?: z.ZodType<Options>;
   /**
    * The privileged half: opens what the device's own process may not. Runs in the host, before that
-   * process starts. Where it throws, nothing is left open.
+   * process starts, or before it opens a device that takes another's place. Where it throws, nothing is
+   * left open.
    */
   acquire?(context: BaseAcquireContext<Options>): Promise<BaseGrant>;
+  /** Takes the descriptors of `context.grant` over, and closes them also where it throws. */
   open(context: BaseContext<Options>): Promise<VfioDevice>;
 }
 

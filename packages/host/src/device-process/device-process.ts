@@ -11,6 +11,7 @@ import {
   type ServedDevice,
   type Timer,
 } from "@vfmig/core";
+import type { GrantChannel } from "../granting/grant-channel.ts";
 import type { Doorbells } from "./doorbells.ts";
 import type {
   DeviceMessage,
@@ -20,6 +21,7 @@ import type {
   HostRequest,
   Replaced,
 } from "./protocol.ts";
+import { inherit } from "./inherit.ts";
 import { fromWireError } from "./wire-error.ts";
 
 type Ready = Extract<DeviceMessage, { readonly say: "ready" }>;
@@ -38,6 +40,8 @@ export interface DeviceProcessOptions {
   readonly logger: Logger;
   /** What the host opened for the device; the process gets it, and the caller closes its own copies. */
   readonly grant?: BaseGrant | undefined;
+  /** By which descriptors of further devices go to the process; taken over. */
+  readonly channel?: GrantChannel | undefined;
   /** Called with the number of the process, before it can have done anything. */
   readonly onStarted?: ((pid: number) => void) | undefined;
   /** Milliseconds that the device may take to open, and to answer one question. */
@@ -60,16 +64,18 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
   #opened: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #end: string | undefined;
   #stopping = false;
+  #returned = false;
 
   private constructor(options: DeviceProcessOptions) {
     this.#options = options;
     this.name = options.start.device;
     this.#entry = this.name;
-    const { grant, stdio } = inherit(options.grant);
-    this.#child = fork(options.main, [JSON.stringify({ ...options.start, ...grant })], {
+    const { start, stdio } = inherit(options.grant, options.channel);
+    this.#child = fork(options.main, [JSON.stringify({ ...options.start, ...start })], {
       stdio: ["ignore", "inherit", "inherit", "ipc", ...stdio],
       serialization: "json",
     });
+    options.channel?.inherited();
     if (this.#child.pid !== undefined) options.onStarted?.(this.#child.pid);
     this.#exited = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => {
@@ -149,11 +155,15 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
 
   /**
    * Another entry's device takes this one's place, while its client goes on.
+   * @param opened what the host opened for it; it stays the caller's, and the process gets copies
    * @throws VfmigError why not; the device that was there goes on
    */
-  async replace(entry: string): Promise<Replaced> {
+  async replace(entry: string, opened?: BaseGrant): Promise<Replaced> {
     const limit = this.#options.replaceLimitMs ?? 120_000;
-    const replaced = await this.#ask({ ask: "replace", with: entry }, limit);
+    if (this.#end !== undefined) throw this.#gone(this.#end);
+    // The descriptors and the request that names them leave together, so that they come in one order.
+    const grant = opened === undefined ? undefined : this.#options.channel?.send(opened);
+    const replaced = await this.#ask({ ask: "replace", with: entry, grant }, limit);
     const { identity, mode, doorbells } = replaced;
     this.#entry = replaced.entry;
     this.#ready = { ...this.#served(), identity, mode, doorbells };
@@ -182,7 +192,7 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
     request: Request,
     limit = this.#options.answerLimitMs ?? 15_000,
   ): Promise<HostAnswers[Request["ask"]]> {
-    if (this.#end !== undefined) return Promise.reject(this.#fault(this.#end));
+    if (this.#end !== undefined) return Promise.reject(this.#gone(this.#end));
     const id = this.#nextId++;
     return new Promise<unknown>((resolve, reject) => {
       const timer = this.#options.clock.after(limit, () => {
@@ -203,6 +213,11 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
         break;
       case "failed":
         this.#opened?.reject(fromWireError(message.error, this.name));
+        break;
+      case "returned":
+        this.#stopping = true;
+        this.#returned = true;
+        this.#ended("gave it back, as its machine wanted");
         break;
       case "log":
         this.#options.logger[message.level](message.message, {
@@ -229,10 +244,21 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
   #ended(how: string): void {
     if (this.#end !== undefined) return;
     this.#end = how;
+    this.#options.channel?.[Symbol.dispose]();
     if (!this.#stopping) this.#options.logger.error(`device process ${how}`, { device: this.name });
-    const error = this.#fault(how);
+    const error = this.#gone(how);
     this.#opened?.reject(error);
     for (const id of this.#pending.keys()) this.#settle(id)?.reject(error);
+  }
+
+  /** What became of the device once its process has ended. */
+  #gone(how: string): VfmigError {
+    if (!this.#returned) return this.#fault(how);
+    return new VfmigError(
+      "ERR_VFMIG_VFIO_GONE",
+      `Device "${this.name}" was given back, as its machine wanted: it was to be unplugged, or its driver unbound. Bind it again and start the host anew to serve it.`,
+      { layer: "host", details: { device: this.name } },
+    );
   }
 
   #fault(how: string): VfmigError {
@@ -242,18 +268,4 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
       { layer: "host", details: { device: this.name, pid: this.#child.pid } },
     );
   }
-}
-
-/** The first descriptor after those that every process has: input, output, errors, and the channel. */
-const FIRST_FD = 4;
-
-/** Descriptors of a grant as the new process numbers them, in the order in which it inherits them. */
-function inherit(given: BaseGrant | undefined): {
-  readonly stdio: readonly number[];
-  readonly grant: Pick<DeviceStart, "grant">;
-} {
-  if (given === undefined) return { stdio: [], grant: {} };
-  const names = Object.keys(given.fds);
-  const fds = Object.fromEntries(names.map((name, i) => [name, FIRST_FD + i]));
-  return { stdio: Object.values(given.fds), grant: { grant: { fds, facts: given.facts } } };
 }

@@ -1,21 +1,17 @@
 import "reflect-metadata";
-import {
-  loadConfig,
-  quietLogger,
-  systemClock,
-  VfmigError,
-  type BaseGrant,
-  type Logger,
-} from "@vfmig/core";
+import { loadConfig, quietLogger, systemClock, VfmigError, type Logger } from "@vfmig/core";
 import { createLinuxIo, type NativeIo } from "@vfmig/linux";
 import { container } from "tsyringe";
 import { createVfioUserServer } from "@vfmig/vfio-user";
 import { join } from "node:path";
+import { receiveGrant, type SentGrant } from "../granting/grant-channel.ts";
+import { holdGrant, type HeldGrant } from "../granting/held-grant.ts";
 import { DeviceOpener, type OpenedDevice } from "../opening/device-opener.ts";
 import { TOKENS } from "../opening/tokens.ts";
 import { withOptions } from "../opening/with-options.ts";
 import { descriptionOf } from "./description-of.ts";
 import { doorbellsOf } from "./doorbells.ts";
+import { GiveBack } from "./give-back.ts";
 import { Place } from "./place.ts";
 import type { DeviceMessage, DeviceStart, HostMessage, LogLevel, Replaced } from "./protocol.ts";
 import { recordIntoFile, replayIntoFile } from "./recording-file.ts";
@@ -34,15 +30,21 @@ async function main(start: DeviceStart): Promise<void> {
 
   const { config, folder } = await loadConfig(start.configFile);
   const { runtimeFolder } = start;
-  const open = (name: string, grant?: BaseGrant): Promise<OpenedDevice> => {
+  let giveBack: GiveBack | undefined;
+  const open = (name: string, held: HeldGrant | undefined): Promise<OpenedDevice> => {
     const index = config.devices.findIndex((device) => device.name === name);
     const entry = config.devices[index];
     if (entry === undefined) throw noDevice(start.configFile, name, config.devices);
-    const folders = { folder, runtimeFolder, grant, interposed: start.interposed };
+    const { interposed } = start;
+    const onHostRequest = (): void => giveBack?.asked(name);
+    const folders = { folder, runtimeFolder, held, interposed, onHostRequest };
     const opener = scope.resolve(DeviceOpener);
     return opener.open(withOptions(entry, start), `devices[${index}]`, folders);
   };
-  const opened = await open(start.device, start.grant);
+  const opened = await open(
+    start.device,
+    start.grant === undefined ? undefined : holdGrant(io, start.grant),
+  );
   const { socket } = config.devices.find(({ name }) => name === start.device) ?? {};
   if (start.replay !== undefined) return await replayHere(opened, start.replay, io, logger);
   const recorder =
@@ -60,6 +62,9 @@ async function main(start: DeviceStart): Promise<void> {
     device,
     path,
     logger,
+    onClient: (event) => {
+      if (event === "gone") giveBack?.clientGone();
+    },
     ...(trace === undefined ? {} : { trace: trace.write }),
   });
 
@@ -68,9 +73,17 @@ async function main(start: DeviceStart): Promise<void> {
     trace?.[Symbol.dispose]();
     await device[Symbol.asyncDispose]();
   };
-  const replace = (name: string): Promise<Replaced> => {
+  giveBack = new GiveBack({
+    entry: () => place.entry,
+    busy: () => server.busy,
+    close: () => void returnDevice(stop, logger),
+    logger,
+  });
+  const replace = async (name: string, sent: SentGrant | undefined): Promise<Replaced> => {
+    // Taken from the channel in any case, and before anything else: the next grant is behind it.
+    using held = receive(io, start.grantChannel, sent);
     if (recorder !== undefined) throw recorded(start.device);
-    return place.replace(name);
+    return await place.replace(name, held);
   };
   const served = { opened: () => place.opened, stop, replace };
   process.on("message", (message) => void answer(message as HostMessage, served));
@@ -80,6 +93,26 @@ async function main(start: DeviceStart): Promise<void> {
   const { mode } = opened;
   const doorbells = doorbellsOf(info);
   say({ say: "ready", identity: info.identity, socketPath: path, mode, doorbells });
+}
+
+function receive(
+  io: NativeIo,
+  channel: number | undefined,
+  sent: SentGrant | undefined,
+): HeldGrant | undefined {
+  if (channel === undefined || sent === undefined) return undefined;
+  return holdGrant(io, receiveGrant(io, channel, sent));
+}
+
+/** Closes the device for good, and lets the process end. */
+async function returnDevice(stop: () => Promise<void>, logger: Logger): Promise<void> {
+  try {
+    await stop();
+  } catch (error) {
+    logger.error(`The device was not closed cleanly: ${String(error)}`);
+  }
+  say({ say: "returned" });
+  if (process.connected) process.disconnect();
 }
 
 /** Replays instead of serving; the device is closed before the host hears that it is done. */
@@ -107,7 +140,7 @@ interface Served {
   /** What is served now. */
   readonly opened: () => OpenedDevice;
   readonly stop: () => Promise<void>;
-  readonly replace: (name: string) => Promise<Replaced>;
+  readonly replace: (name: string, sent: SentGrant | undefined) => Promise<Replaced>;
 }
 
 async function answer(message: HostMessage, served: Served): Promise<void> {
@@ -129,7 +162,7 @@ async function ask(message: HostMessage, served: Served): Promise<unknown> {
     case "status":
       return composed?.driverStatus() ?? {};
     case "replace":
-      return served.replace(message.with);
+      return served.replace(message.with, message.grant);
     case "stop":
       await served.stop();
       return null;

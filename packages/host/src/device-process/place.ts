@@ -5,6 +5,7 @@ import {
   type Logger,
   type ReplaceableDevice,
 } from "@vfmig/core";
+import type { HeldGrant } from "../granting/held-grant.ts";
 import type { OpenedDevice } from "../opening/device-opener.ts";
 import { descriptionOf } from "./description-of.ts";
 import { doorbellsOf } from "./doorbells.ts";
@@ -14,8 +15,8 @@ export interface PlaceOptions {
   readonly first: OpenedDevice;
   /** The configuration's entry of `first`. */
   readonly entry: string;
-  /** Opens the device of another entry. */
-  readonly open: (entry: string) => Promise<OpenedDevice>;
+  /** Opens the device of another entry, with what the host opened for it. */
+  readonly open: (entry: string, held: HeldGrant | undefined) => Promise<OpenedDevice>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -44,25 +45,30 @@ export class Place {
     return next !== undefined && next.device === this.device.current ? next : this.#opened;
   }
 
+  /** The configuration's entry whose device is served; undefined while one takes another's place. */
+  get entry(): string | undefined {
+    return this.#replacing ? undefined : this.#entry;
+  }
+
   /**
    * Opens the device of `entry`, asks it whether it can take what this one uses, and lets it take the place.
    * @throws VfmigError what opening it throws, `ERR_VFMIG_HOST_NO_MIGRATION`, `ERR_VFMIG_HOST_INCOMPATIBLE`,
    * `ERR_VFMIG_REPLACE_*`; the device that is there goes on
    */
-  async replace(entry: string): Promise<Replaced> {
+  async replace(entry: string, held?: HeldGrant): Promise<Replaced> {
     if (this.#replacing) throw alreadyReplaced(this.#entry);
     this.#replacing = true;
     try {
-      return await this.#replace(entry);
+      return await this.#replace(entry, held);
     } finally {
       this.#replacing = false;
     }
   }
 
-  async #replace(entry: string): Promise<Replaced> {
+  async #replace(entry: string, held: HeldGrant | undefined): Promise<Replaced> {
     // Whoever cannot be moved is told before anything is opened.
     const source = descriptionOf(this.#opened);
-    const next = await this.#options.open(entry);
+    const next = await this.#options.open(entry, held);
     try {
       const reasons = await descriptionOf(next).compare(await source.describe());
       if (reasons.length > 0) throw incompatible(this.#entry, entry, reasons);

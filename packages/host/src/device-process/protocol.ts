@@ -7,6 +7,7 @@ import type {
   Interposition,
   ReplacementOutcome,
 } from "@vfmig/core";
+import type { SentGrant } from "../granting/grant-channel.ts";
 import type { Doorbells } from "./doorbells.ts";
 
 /** What the host asks of a device's process; answered in the order of arrival. */
@@ -15,7 +16,12 @@ export type HostRequest =
   | { readonly ask: "compare"; readonly source: DeviceDescription }
   | { readonly ask: "status" }
   /** Another entry of the configuration is opened and takes the served device's place. */
-  | { readonly ask: "replace"; readonly with: string }
+  | {
+      readonly ask: "replace";
+      readonly with: string;
+      /** What the host opened for it, and has sent over the channel. */
+      readonly grant?: SentGrant | undefined;
+    }
   | { readonly ask: "stop" };
 
 /** The answer to each request. */
@@ -59,6 +65,8 @@ export type DeviceMessage =
       readonly doorbells: Doorbells;
     }
   | { readonly say: "failed"; readonly error: WireError }
+  /** The machine wanted the device back, and it is closed. */
+  | { readonly say: "returned" }
   | { readonly say: "answer"; readonly id: number; readonly value: unknown }
   | { readonly say: "refusal"; readonly id: number; readonly error: WireError }
   | {
@@ -89,4 +97,6 @@ export interface DeviceStart {
   readonly baseOptions?: Readonly<Record<string, unknown>>;
   /** What the host opened for the base, with the numbers that the process itself has for it. */
   readonly grant?: Pick<BaseGrant, "fds" | "facts">;
+  /** Descriptor by which descriptors of further devices come. */
+  readonly grantChannel?: number;
 }

@@ -5,7 +5,6 @@ import {
   parseOptions,
   resolvePackage,
   transparentSubDriver,
-  type BaseGrant,
   type Clock,
   type ComposedDevice,
   type DeviceConfig,
@@ -19,6 +18,7 @@ import {
 } from "@vfmig/core";
 import type { NativeIo } from "@vfmig/linux";
 import { inject, injectable } from "tsyringe";
+import type { HeldGrant } from "../granting/held-grant.ts";
 import { importBase } from "./import-base.ts";
 import { createIrqEvent } from "./irq-event.ts";
 import { allocateShared } from "./shared-memory.ts";
@@ -38,8 +38,10 @@ interface Folders {
   readonly runtimeFolder: string;
   /** What a transparent driver passes through; default: everything. */
   readonly interposed?: Interposition | undefined;
-  /** What the host opened for the base. */
-  readonly grant?: BaseGrant | undefined;
+  /** What the host opened for the base, which takes it over as the last thing before it is opened. */
+  readonly held?: HeldGrant | undefined;
+  /** Told when the machine wants the device back. */
+  readonly onHostRequest?: ((count: number) => void) | undefined;
 }
 
 /** Opens the device of one configuration entry: base, then driver, each only if and as it is named. */
@@ -99,12 +101,16 @@ export class DeviceOpener {
 
   async #openBase(entry: DeviceConfig, where: string, folders: Folders): Promise<VfioDevice> {
     const value = await importBase(entry.base.package, where, folders.folder);
+    const { folder, runtimeFolder, held, onHostRequest } = folders;
     return value.open({
       device: entry.name,
       options: parseOptions(value, entry.base.options, `${where}.base.options`),
       logger: this.#logger,
       clock: this.#clock,
-      ...folders,
+      folder,
+      runtimeFolder,
+      onHostRequest,
+      grant: held?.take(),
     });
   }
 }

@@ -1,12 +1,16 @@
-import { VfmigError, type LoadedConfig } from "@vfmig/core";
+import { VfmigError, type DeviceConfig, type LoadedConfig } from "@vfmig/core";
+import type { Acquired } from "../acquiring/acquire.ts";
 import type { DeviceProcess } from "../device-process/device-process.ts";
 import type { Replaced } from "../device-process/protocol.ts";
-import { importBase } from "../opening/import-base.ts";
+
+/** Opens with the host's rights what the base of an entry needs; `where` is its path in the configuration. */
+export type Acquire = (entry: DeviceConfig, where: string) => Promise<Acquired | undefined>;
 
 /** What puts the device of one entry in the place of a served one; no entry is in two places. */
 export function createReplacer(
-  { config, folder }: LoadedConfig,
+  { config }: LoadedConfig,
   devices: readonly DeviceProcess[],
+  acquire: Acquire,
 ): (name: string, entry: string) => Promise<Replaced> {
   /** Entries that are on their way into a place. */
   const taken = new Set<string>();
@@ -20,14 +24,10 @@ export function createReplacer(
     if (taken.has(entry)) throw refusal(entry, "it is already taking a place");
     taken.add(entry);
     try {
-      const base = await importBase(found.base.package, `devices[${index}]`, folder);
-      if (base.acquire !== undefined) {
-        throw refusal(
-          entry,
-          `its base (${base.name}) needs files that the host opens before the device's process starts`,
-        );
-      }
-      return await device.replace(entry);
+      // Closed here once the process has its own.
+      using acquired = await acquire(found, `devices[${index}]`);
+      if (device.pid !== undefined) acquired?.onStarted(device.pid);
+      return await device.replace(entry, acquired?.grant);
     } finally {
       taken.delete(entry);
     }

@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
 import { VfmigError } from "@vfmig/core";
-import { createLinuxIo, type MappedMemory } from "@vfmig/linux";
+import type { MappedMemory } from "@vfmig/linux";
 // Not public: nothing but a device of the base uses it, and no device here has an IOMMU that logs.
 import { IommuDirty } from "../../../../packages/vfio-pci-base/src/dirty/iommu-dirty.ts";
 import { KernelCalls } from "../../../../packages/vfio-pci-base/src/kernel-calls.ts";
 import type { BedCase } from "../inside/bed-case.ts";
 import { MOCK_FIRST, MOCK_PAGE, MockIommu } from "../inside/mock-iommu.ts";
+import { createRecordedIo } from "../inside/recorded-io.ts";
 
 const PAGE = 4096;
 const PAGES = 1024;
 const ROUNDS = 20;
 const RANGE = { iova: MOCK_FIRST, size: BigInt(PAGES * PAGE) };
-const io = createLinuxIo();
+const io = createRecordedIo();
 
 interface Bed extends Disposable {
   readonly mock: MockIommu;

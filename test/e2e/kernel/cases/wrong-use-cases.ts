@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readlinkSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { readlinkSync } from "node:fs";
+import { basename } from "node:path";
 import { VfmigError } from "@vfmig/core";
 import { bindDevice, unbindDevice, type VfioPciDevice } from "@vfmig/vfio-pci-base";
 import { openBase, type Place } from "../inside/base-subject.ts";
+import { bind, BUS, driverOf, writeSlowly } from "../inside/binding.ts";
 import type { BedCase } from "../inside/bed-case.ts";
 import { DEVICES } from "../inside/devices.ts";
 
-const BUS = "/sys/bus/pci";
 const RECORDS = "/tmp/bind-records";
 const at = (address: string): Place => ({ device: { address }, path: "auto" });
 
@@ -26,23 +26,6 @@ async function refused(place: Place, code: string, words: readonly string[]): Pr
   }
   await device[Symbol.asyncDispose]();
   assert.fail(`nothing was refused; expected ${code}`);
-}
-
-function driverOf(address: string): string {
-  return basename(readlinkSync(join(BUS, "devices", address, "driver")));
-}
-
-/** Gives a function to a driver, by hand as an operator would. */
-function bind(address: string, driver: string): void {
-  const folder = join(BUS, "devices", address);
-  writeFileSync(join(folder, "driver_override"), driver);
-  try {
-    writeFileSync(join(folder, "driver/unbind"), address);
-  } catch {
-    // No driver had it.
-  }
-  writeFileSync(join(BUS, "drivers_probe"), address);
-  assert.equal(driverOf(address), driver);
 }
 
 export const cases: readonly BedCase[] = [
@@ -142,14 +125,10 @@ export const cases: readonly BedCase[] = [
       const asked = Promise.withResolvers<number>();
       const listener = { onRequest: (count: number) => asked.resolve(count) };
       const device = await openBase(at(address), {}, listener);
-      // In a process of its own, since the write stands still until the device is free.
-      const unbinder = spawn("sh", ["-c", `echo ${address} >${driver}/unbind`], {
-        stdio: "inherit",
-      });
-      const gone = once(unbinder, "exit");
+      const unbinding = writeSlowly(`${driver}/unbind`, address);
       try {
         assert.ok((await asked.promise) >= 1);
-        assert.equal(unbinder.exitCode, null, "the kernel did not wait");
+        assert.equal(unbinding.done, false, "the kernel did not wait");
         assert.ok(device.events.requests >= 1);
         const vendor = new Uint8Array(2);
         device.readRegion(7, 0, vendor);
@@ -158,7 +137,7 @@ export const cases: readonly BedCase[] = [
         try {
           await device[Symbol.asyncDispose]();
         } finally {
-          await gone;
+          await unbinding.ended;
           bind(address, "vfio-pci");
         }
       }

@@ -1,5 +1,5 @@
 import { silentLogger, systemClock } from "@vfmig/core";
-import { createLinuxIo, type NativeIo } from "@vfmig/linux";
+import type { NativeIo } from "@vfmig/linux";
 import {
   createVfioPciBase,
   vfioPciOptions,
@@ -9,6 +9,7 @@ import {
 } from "@vfmig/vfio-pci-base";
 import { CONFORMANCE, type ConformanceSubject } from "@vfmig/vfio-pci-base/conformance";
 import { Unsupported, type BedCase } from "./bed-case.ts";
+import { createRecordedIo } from "./recorded-io.ts";
 
 /** A PCI address or a mediated device's UUID, and the way to it. */
 export interface Place {
@@ -16,7 +17,7 @@ export interface Place {
   readonly path: VfioPciOptions["path"];
 }
 
-const io: NativeIo = createLinuxIo();
+const io: NativeIo = createRecordedIo();
 
 function context(place: Place, more: Partial<VfioPciOptions>) {
   return {

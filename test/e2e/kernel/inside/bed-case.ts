@@ -1,3 +1,5 @@
+import type { MadeRequest } from "./recorded-io.ts";
+
 /** What a case measured, by name with its unit. */
 export type Figures = Readonly<Record<string, number | string>>;
 
@@ -21,6 +23,13 @@ export interface CaseReport {
   readonly outcome: "passed" | "failed" | "skipped";
   readonly why?: string;
   readonly figures?: Figures;
+}
+
+/** What the process's cases asked of the kernel's VFIO: by way, request and result. One line, at its end. */
+export interface RequestReport {
+  /** The kernel's release, as `uname -r` tells it. */
+  readonly requestsOf: string;
+  readonly made: readonly MadeRequest[];
 }
 
 export const DEFAULT_LIMIT_SECONDS = 30;

@@ -1,7 +1,15 @@
 import { spawnSync } from "node:child_process";
 import { writeSync } from "node:fs";
+import { release } from "node:os";
 import { pathToFileURL } from "node:url";
-import { DEFAULT_LIMIT_SECONDS, Unsupported, type BedCase, type CaseReport } from "./bed-case.ts";
+import {
+  DEFAULT_LIMIT_SECONDS,
+  Unsupported,
+  type BedCase,
+  type CaseReport,
+  type RequestReport,
+} from "./bed-case.ts";
+import { REQUESTS, type MadeRequest } from "./recorded-io.ts";
 
 const LOG_LINES = 20;
 
@@ -11,9 +19,14 @@ if (file === undefined) {
   process.stderr.write("usage: runner.ts CASE-FILE [NAME...]\n");
   process.exit(2);
 }
+const made = new Map<string, MadeRequest>();
+REQUESTS.subscribe((message) => {
+  const request = message as MadeRequest;
+  made.set(Object.values(request).join(" "), request);
+});
 const { cases } = (await import(pathToFileURL(file).href)) as { cases: readonly BedCase[] };
 
-function tell(report: CaseReport): void {
+function tell(report: CaseReport | RequestReport): void {
   // At once, so that a later crash does not swallow it.
   writeSync(1, `${JSON.stringify(report)}\n`);
 }
@@ -40,6 +53,11 @@ function withinLimit<Value>(seconds: number, promise: Promise<Value>): Promise<V
   });
 }
 
+function end(code: number): never {
+  if (made.size > 0) tell({ requestsOf: release(), made: [...made.values()] });
+  process.exit(code);
+}
+
 class OverTime extends Error {
   constructor(seconds: number) {
     super(`the case took more than ${seconds} s in the guest`);
@@ -58,8 +76,8 @@ for (const { name, run, limitSeconds = DEFAULT_LIMIT_SECONDS } of cases) {
       : `${words(error)}\n--- the guest's kernel log\n${kernelLog()}`;
     tell({ case: name, outcome: skipped ? "skipped" : "failed", why });
     // What still runs would disturb the cases after it; they get a process of their own.
-    if (error instanceof OverTime) process.exit(3);
+    if (error instanceof OverTime) end(3);
   }
 }
 // A case that left something open must not keep the guest's shell waiting.
-process.exit(0);
+end(0);
