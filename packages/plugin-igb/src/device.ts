@@ -9,10 +9,10 @@ import {
   VfmigError,
 } from "@vfmig/core";
 import { Announcement, baseRegisters, PciConfigSpace } from "@vfmig/core/toolkit";
-import { DirtyLog, type LoggedQueues } from "@vfmig/shadow-queue";
+import { DirtyLog } from "@vfmig/shadow-queue";
 import { describe } from "./describe/describe.ts";
 import { igbError } from "./errors.ts";
-import { Bar0, TRAPPED } from "./function/bar0.ts";
+import { Bar0 } from "./function/bar0.ts";
 import { Statistics } from "./function/statistics.ts";
 import { Vectors } from "./function/vectors.ts";
 import { GuestMailbox } from "./mailbox/guest-mailbox.ts";
@@ -26,14 +26,10 @@ import type { Parts } from "./parts.ts";
 import { RxQueue } from "./queues/rx-queue.ts";
 import { TxQueue } from "./queues/tx-queue.ts";
 import { BAR0_SIZE, CTRL_RESET, REGISTER, VECTORS } from "./registers/registers.ts";
+import { ShadowController } from "./shadow/controller.ts";
+import { ALL_PAGES, FIRST_PAGE } from "./shadow/pages.ts";
+import { shadowStatus } from "./shadow/status.ts";
 import { capture, save } from "./state/save.ts";
-
-/** Queues are relayed from the time that the guest switches them on. */
-const ALWAYS_RELAYED: LoggedQueues = {
-  covers: true,
-  open: () => Promise.resolve(),
-  close: () => {},
-};
 
 /** An 82576 VF with its mailbox, vectors and first queue pair interposed. */
 export class IgbVf implements SubDriver {
@@ -47,7 +43,9 @@ export class IgbVf implements SubDriver {
   constructor(context: SubDriverContext<IgbVfOptions>) {
     checkLayout(context);
     const { clock, logger, memory, options } = context;
-    this.dirtyTracking = new DirtyLog(ALWAYS_RELAYED, logger);
+    const always = options.shadow === "always";
+    const shadow = new ShadowController(() => this.#parts, clock, always);
+    this.dirtyTracking = new DirtyLog(shadow, logger);
     const registers = baseRegisters(context.base, PCI_REGION.BAR0);
     const allocate = (bytes: number) => context.dma.allocate(bytes);
     const session: Parts["session"] = {
@@ -58,7 +56,7 @@ export class IgbVf implements SubDriver {
       policy: undefined,
       ringIndices: [],
     };
-    const vectors = new Vectors(context, registers, (vector) => this.#onSignal(vector));
+    const vectors = new Vectors(context, registers, (vector) => this.#onSignal(vector), !always);
     const pf = new PfMailbox({
       registers,
       clock,
@@ -75,11 +73,15 @@ export class IgbVf implements SubDriver {
       allocate,
       live: () => session.phase !== "stopped",
       arm: () => vectors.program(),
+      switchedOff: () => shadow.settle(),
     };
     this.#parts = {
       context,
       registers,
-      config: new PciConfigSpace(context.base, () => this.#forget()),
+      config: new PciConfigSpace(context.base, () => {
+        this.#forget();
+        shadow.settle();
+      }),
       pf,
       mailbox,
       vectors,
@@ -87,6 +89,7 @@ export class IgbVf implements SubDriver {
       rx: new RxQueue(queueParts),
       tx: new TxQueue(queueParts),
       announcement: new Announcement(allocate),
+      shadow,
       session,
     };
     const relay = (bits: number): void => this.#relayFor(bits);
@@ -102,8 +105,8 @@ export class IgbVf implements SubDriver {
     return {
       arcs: {
         // A function that must not reach its peers is at a standstill already.
-        "running->running-p2p": (signal) => stop(parts, signal),
-        "running-p2p->running": (signal) => run(parts, signal),
+        "running->running-p2p": (signal) => this.#stop(signal),
+        "running-p2p->running": (signal) => this.#run(signal),
         "running-p2p->stop": nothing,
         "stop->running-p2p": nothing,
         // From here on the device may be somebody else's: the PF is to forget its address.
@@ -119,6 +122,23 @@ export class IgbVf implements SubDriver {
     };
   }
 
+  /** Every save leaves from private rings, also one that nothing has prepared. */
+  async #stop(signal: AbortSignal): Promise<void> {
+    const { shadow } = this.#parts;
+    await shadow.open("saving", signal);
+    try {
+      await stop(this.#parts, signal);
+    } catch (error) {
+      shadow.close("saving");
+      throw error;
+    }
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    await run(this.#parts, signal);
+    this.#parts.shadow.close("saving");
+  }
+
   async #prepare(signal: AbortSignal): Promise<void> {
     await freshVf(this.#parts, signal);
     await addressPolicy(this.#parts, signal);
@@ -126,10 +146,12 @@ export class IgbVf implements SubDriver {
 
   /** The device raised a vector: what it has finished goes to the guest, and only then the guest is told. */
   #onSignal(vector: number): void {
-    const { rx, tx, vectors, pf, session } = this.#parts;
+    const { rx, tx, vectors, pf, session, shadow } = this.#parts;
     if (session.phase === "stopped") return;
     const sent = tx.complete();
     const received = rx.complete();
+    // It may be of the guest's own ring still.
+    if (shadow.mode === "held" && sent + received === 0) vectors.forward(vector);
     if (sent > 0) vectors.raiseTx();
     if (received > 0) vectors.raiseRx();
     // QEMU's igb raises the mailbox's cause on the receive vector, so that one without frames may be that.
@@ -149,24 +171,28 @@ export class IgbVf implements SubDriver {
     registers.write(REGISTER.CTRL, CTRL_RESET);
     pf.clear();
     this.#clear();
+    this.#parts.shadow.settle();
   }
 
   /** The PF has reset itself, and the queues with it. A function that stands still is made anew before it runs. */
   #pfWasReset(): void {
-    const { mailbox, rx, tx, session } = this.#parts;
+    const { mailbox, rx, tx, session, shadow } = this.#parts;
     if (session.phase === "stopped") {
       session.released ||= mailbox.conversation.cleared;
       return;
     }
+    shadow.wasReset();
     rx.reset();
     tx.reset();
     session.policy = undefined;
     mailbox.pfWasReset();
+    shadow.settle();
   }
 
   /** The guest's registers as after a reset. */
   #clear(): void {
-    const { mailbox, rx, tx, vectors, session } = this.#parts;
+    const { mailbox, rx, tx, vectors, session, shadow } = this.#parts;
+    shadow.wasReset();
     session.touched ||= mailbox.conversation.mac !== undefined;
     rx.reset();
     tx.reset();
@@ -176,7 +202,7 @@ export class IgbVf implements SubDriver {
 
   /** The function was reset: neither guest nor PF knows anything of it. */
   #forget(): void {
-    const { session, mailbox, pf, vectors } = this.#parts;
+    const { session, mailbox, pf, vectors, shadow } = this.#parts;
     this.#clear();
     pf.clear();
     mailbox.forget();
@@ -186,19 +212,20 @@ export class IgbVf implements SubDriver {
     session.policy = undefined;
     vectors.thaw();
     mailbox.thaw();
+    shadow.ends("saving");
   }
 
   /** A reset leaves the guest's address in the PF's filters, which is only cleared by asking. */
   async #afterReset(): Promise<void> {
-    const { session, context } = this.#parts;
-    if (!session.touched) return;
+    const { session, context, shadow } = this.#parts;
     try {
-      await freshVf(this.#parts);
+      if (session.touched) await freshVf(this.#parts);
     } catch (error) {
       context.logger.warn("the PF did not take notice of the VF's reset; it may keep its address", {
         error: String(error),
       });
     }
+    shadow.settle();
   }
 
   describe(): ReturnType<NonNullable<SubDriver["describe"]>> {
@@ -206,14 +233,16 @@ export class IgbVf implements SubDriver {
   }
 
   status(): Readonly<Record<string, unknown>> {
-    const { session, context, config, tx, rx, mailbox } = this.#parts;
+    const { session, context, config, tx, rx, mailbox, shadow } = this.#parts;
+    const own = shadow.mode === "direct" && context.options.doorbells === "direct";
+    const pagesNow = own ? FIRST_PAGE : ALL_PAGES;
     const region = (
       index: number,
       ranges: readonly { offset: number; size: number }[],
     ): unknown[] => ranges.map(({ offset, size }) => ({ region: index, offset, size }));
     return {
-      shadow: context.options.shadow,
-      trapped: [...region(PCI_REGION.BAR0, TRAPPED), ...region(PCI_REGION.CONFIG, config.trapped)],
+      ...shadowStatus(this.#parts),
+      trapped: [...region(PCI_REGION.BAR0, pagesNow), ...region(PCI_REGION.CONFIG, config.trapped)],
       mac: mailbox.conversation.mac,
       ringIndices: session.ringIndices,
       relayed: [{ queue: 0, tx: tx.relay?.counters, rx: rx.relay?.counters }],
@@ -221,7 +250,8 @@ export class IgbVf implements SubDriver {
   }
 
   async close(): Promise<void> {
-    const { vectors, announcement, rx, tx, session, mailbox, context } = this.#parts;
+    const { vectors, announcement, rx, tx, session, mailbox, context, shadow } = this.#parts;
+    shadow.dispose();
     try {
       vectors.silence();
       if (session.touched || mailbox.conversation.mac !== undefined) await freshVf(this.#parts);

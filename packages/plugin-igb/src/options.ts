@@ -3,10 +3,22 @@ import { z } from "zod";
 /** Options of this plugin in the configuration. */
 export interface IgbVfOptions {
   /**
-   * When queues are relayed. `always`: from the first time that they are switched on, so that no page
-   * that the device writes is ever missed. It is the only mode.
+   * When queues are relayed over private rings. `always`: from the first time that they are switched on.
+   * `while-saving`: only while device writes are logged or the device is saved; before, the guest has the
+   * device's queues and vectors to itself.
    */
-  readonly shadow: "always";
+  readonly shadow: "always" | "while-saving";
+  /**
+   * Who sees the guest's accesses to queues and interrupts while it has them to itself. `direct`: nobody, and
+   * a user may map those pages where the base lets it; `trapped`: each comes here and is passed on. What is
+   * relayed is trapped in any case.
+   */
+  readonly doorbells: "trapped" | "direct";
+  /**
+   * Whether running queues go back to the guest's own rings when nothing needs them relayed any more. The
+   * device has to take a head other than 0, which no one has yet shown of silicon: off by default.
+   */
+  readonly handBack: boolean;
   /** Whether the guest's addresses are announced from the new port after a move. */
   readonly announce: boolean;
   /** Milliseconds that a stop waits for frames which the guest has already posted. */
@@ -17,14 +29,25 @@ export interface IgbVfOptions {
   readonly pfTimeoutMs: number;
 }
 
-export const optionsSchema: z.ZodType<IgbVfOptions> = z.strictObject({
-  shadow: z
-    .literal("always", {
-      error: 'only "always" is there: queues are relayed from the time they are switched on',
-    })
-    .default("always"),
-  announce: z.boolean().default(true),
-  drainMs: z.number().min(0).max(10_000).default(50),
-  quiesceMs: z.number().min(0).max(1000).default(10),
-  pfTimeoutMs: z.number().min(1).max(60_000).default(1000),
-});
+const alone = {
+  message: 'is for shadow: "while-saving": queues that are always relayed are always trapped',
+};
+
+export const optionsSchema: z.ZodType<IgbVfOptions> = z
+  .strictObject({
+    shadow: z.enum(["always", "while-saving"]).default("always"),
+    doorbells: z.enum(["trapped", "direct"]).default("trapped"),
+    handBack: z.boolean().default(false),
+    announce: z.boolean().default(true),
+    drainMs: z.number().min(0).max(10_000).default(50),
+    quiesceMs: z.number().min(0).max(1000).default(10),
+    pfTimeoutMs: z.number().min(1).max(60_000).default(1000),
+  })
+  .refine(({ shadow, doorbells }) => shadow !== "always" || doorbells === "trapped", {
+    ...alone,
+    path: ["doorbells"],
+  })
+  .refine(({ shadow, handBack }) => shadow !== "always" || !handBack, {
+    ...alone,
+    path: ["handBack"],
+  });

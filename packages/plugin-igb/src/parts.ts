@@ -7,6 +7,7 @@ import type { PfMailbox } from "./mailbox/pf-mailbox.ts";
 import type { IgbVfOptions } from "./options.ts";
 import type { RxQueue } from "./queues/rx-queue.ts";
 import type { TxQueue } from "./queues/tx-queue.ts";
+import type { ShadowController } from "./shadow/controller.ts";
 
 /** How this host's PF gives addresses to the VF. */
 export interface AddressPolicy {
@@ -50,5 +51,7 @@ export interface Parts {
   readonly rx: RxQueue;
   readonly tx: TxQueue;
   readonly announcement: Announcement;
+  /** Whose rings the device works on. */
+  readonly shadow: ShadowController;
   readonly session: Session;
 }

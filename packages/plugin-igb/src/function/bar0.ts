@@ -1,17 +1,8 @@
 import { PCI_REGION, type RegionFacet, type RegionRange } from "@vfmig/core";
 import { readRegisters, type RegisterAccess, writeRegisters } from "@vfmig/core/toolkit";
 import type { Parts } from "../parts.ts";
-import {
-  BAR0_SIZE,
-  CTRL_RESET,
-  QUEUE,
-  QUEUE_ENABLE,
-  QUEUES,
-  REGISTER,
-} from "../registers/registers.ts";
-
-/** All of BAR0: each of its pages holds a register that the plugin answers itself. */
-export const TRAPPED: readonly RegionRange[] = [{ offset: 0, size: BAR0_SIZE }];
+import { CTRL_RESET, QUEUE, QUEUE_ENABLE, QUEUES, REGISTER } from "../registers/registers.ts";
+import { ALL_PAGES, FIRST_PAGE, mappablePages } from "../shadow/pages.ts";
 
 const DOORBELLS: readonly RegionRange[] = [
   { offset: REGISTER.RX_QUEUE + QUEUE.TAIL, size: 4 },
@@ -20,7 +11,7 @@ const DOORBELLS: readonly RegionRange[] = [
 
 export type Bar0Parts = Pick<
   Parts,
-  "context" | "registers" | "pf" | "mailbox" | "vectors" | "statistics" | "rx" | "tx"
+  "context" | "registers" | "pf" | "mailbox" | "vectors" | "statistics" | "rx" | "tx" | "shadow"
 > & {
   /** Takes finished descriptors to the guest, for vectors that it asked for itself. */
   readonly relay: (vectors: number) => void;
@@ -31,9 +22,10 @@ export type Bar0Parts = Pick<
 /** BAR0 as the guest sees it. */
 export class Bar0 implements RegionFacet {
   readonly index: number = PCI_REGION.BAR0;
-  readonly trapped: readonly RegionRange[] = TRAPPED;
-  readonly doorbells: readonly RegionRange[] = DOORBELLS;
-  readonly mmap: NonNullable<RegionFacet["mmap"]> = { runtime: [], saving: [] };
+  readonly trapped: readonly RegionRange[];
+  readonly doorbells: readonly RegionRange[];
+  readonly mmap: NonNullable<RegionFacet["mmap"]>;
+  readonly adjustable: boolean;
   readonly #parts: Bar0Parts;
   readonly #guest: RegisterAccess = {
     read: (offset) => this.#read(offset),
@@ -43,6 +35,15 @@ export class Bar0 implements RegionFacet {
 
   constructor(parts: Bar0Parts) {
     this.#parts = parts;
+    const { base, options } = parts.context;
+    const direct = options.doorbells === "direct";
+    this.trapped = direct ? FIRST_PAGE : ALL_PAGES;
+    // Pages that are trapped at run time only have relays that keep their doorbells themselves.
+    this.doorbells = direct ? [] : DOORBELLS;
+    // Also while saving: what has to be seen then is trapped first, and its users asked.
+    const areas = direct ? mappablePages(base.info) : [];
+    this.mmap = { runtime: areas, saving: areas };
+    this.adjustable = direct;
   }
 
   read(offset: number, into: Uint8Array): void {
@@ -54,7 +55,8 @@ export class Bar0 implements RegionFacet {
   }
 
   #read(offset: number): number {
-    const { registers, mailbox, pf, vectors, statistics } = this.#parts;
+    const { registers, mailbox, pf, vectors, statistics, shadow } = this.#parts;
+    if (shadow.isGuests(offset)) return registers.read(offset);
     const queue = this.#queueAt(offset);
     if (queue !== undefined) return queue.read(offset & (QUEUE.STRIDE - 1)) ?? 0;
     if (offset === REGISTER.STATUS) return registers.read(offset);
@@ -69,7 +71,8 @@ export class Bar0 implements RegionFacet {
   }
 
   #write(offset: number, value: number): void {
-    const { mailbox, vectors, relay, reset } = this.#parts;
+    const { mailbox, vectors, relay, reset, shadow } = this.#parts;
+    if (shadow.isGuests(offset)) return this.#passOn(offset, value);
     const queue = this.#queueAt(offset);
     if (queue !== undefined) {
       queue.write(offset & (QUEUE.STRIDE - 1), value);
@@ -81,6 +84,11 @@ export class Bar0 implements RegionFacet {
     } else if (!(mailbox.virtual.write(offset, value) || vectors.write(offset, value))) {
       this.#writeOther(offset, value);
     }
+  }
+
+  #passOn(offset: number, value: number): void {
+    this.#parts.vectors.note(offset, value);
+    this.#parts.registers.write(offset, value);
   }
 
   /** The queue whose registers stand at `offset`: the first pair's. */

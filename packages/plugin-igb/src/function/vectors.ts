@@ -15,10 +15,12 @@ export interface VectorsState {
   readonly intervals: readonly number[];
 }
 
-/** Where the device raises what, always: QEMU's igb merges a changed IVAR0 with what it held before. */
-const REAL = { tx: 0, rx: 1, mailbox: 2 } as const;
-const REAL_IVAR0 = ((IVAR.VALID | REAL.tx) << 8) | IVAR.VALID | REAL.rx;
-const REAL_IVAR_MISC = IVAR.VALID | REAL.mailbox;
+/** Where the device raises what, unless the guest has a say: QEMU's igb merges a changed IVAR0 with what it held. */
+const OWN = {
+  tx: IVAR.VALID | 0,
+  rx: IVAR.VALID | 1,
+  mailbox: IVAR.VALID | 2,
+} as const;
 const IVAR0_MASK = 0x8383;
 const IVAR_MISC_MASK = 0x83;
 
@@ -27,8 +29,12 @@ const IVAR_MISC_MASK = 0x83;
  * guest that polls with its vectors masked still has to be brought its descriptors.
  */
 export class Vectors {
+  readonly #context: SubDriverContext;
   readonly #registers: RegisterAccess;
-  readonly #interceptions: readonly Interception[];
+  readonly #onSignal: (vector: number) => void;
+  /** The device raises what the guest mapped where the guest mapped it: it has had the device to itself. */
+  readonly #shared: boolean;
+  #interceptions: readonly Interception[] = [];
   #ivar0 = 0;
   #ivarMisc = 0;
   #mask = 0;
@@ -40,24 +46,89 @@ export class Vectors {
   readonly #intervals: number[] = Array.from({ length: VECTORS }, () => 0);
   #frozen = false;
 
-  /** @param onSignal - the device raised this vector of its own */
+  /**
+   * @param onSignal - the device raised this vector of its own
+   * @param shared - the guest has the device to itself until {@link take}
+   */
   constructor(
     context: SubDriverContext,
     registers: RegisterAccess,
     onSignal: (vector: number) => void,
+    shared = false,
   ) {
+    this.#context = context;
     this.#registers = registers;
-    this.#interceptions = Array.from({ length: VECTORS }, (_, vector) =>
-      context.interrupts.intercept(PCI_IRQ.MSIX, vector, () => onSignal(vector)),
-    );
+    this.#onSignal = onSignal;
+    this.#shared = shared;
+    if (!shared) this.#intercept();
+  }
+
+  /** The device's signals come here, and not to the guest. */
+  get taken(): boolean {
+    return this.#interceptions.length > 0;
+  }
+
+  /**
+   * Takes the vectors over from a guest that has had the device to itself. Its masks and the causes that wait
+   * cannot be read: all vectors count as unmasked, and {@link raiseAll} is called for when the queues go on,
+   * since one signal too many does no harm.
+   *
+   * @param seen - every write of a mask went through {@link note}, so that what is unmasked is known
+   */
+  take(seen: boolean): void {
+    const registers = this.#registers;
+    this.#intercept();
+    this.#ivar0 = registers.read(REGISTER.IVAR0) & IVAR0_MASK;
+    this.#ivarMisc = registers.read(REGISTER.IVAR_MISC) & IVAR_MISC_MASK;
+    this.#autoClear = registers.read(REGISTER.EIAC) & ALL_VECTORS;
+    this.#autoMask = registers.read(REGISTER.EIAM) & ALL_VECTORS;
+    for (let vector = 0; vector < VECTORS; vector++) {
+      this.#intervals[vector] = registers.read(REGISTER.EITR + 4 * vector) & EITR_INTERVAL;
+    }
+    if (!seen) this.#mask = ALL_VECTORS;
+    this.#causes = 0;
+    this.#owed = 0;
+  }
+
+  /** The guest writes a register of a device that it has to itself. */
+  note(offset: number, value: number): void {
+    if (offset === REGISTER.EIMS) this.#mask |= value & ALL_VECTORS;
+    else if (offset === REGISTER.EIMC) this.#mask &= ~value;
+  }
+
+  /** Gives device and vectors back to the guest, as it has programmed them; each vector is signalled once. */
+  giveBack(): void {
+    const registers = this.#registers;
+    registers.write(REGISTER.EIMC, ALL_VECTORS);
+    registers.write(REGISTER.IVAR0, this.#ivar0);
+    registers.write(REGISTER.IVAR_MISC, this.#ivarMisc);
+    for (const [vector, interval] of this.#intervals.entries()) {
+      registers.write(REGISTER.EITR + 4 * vector, interval);
+    }
+    registers.write(REGISTER.EIAM, this.#autoMask);
+    registers.write(REGISTER.EIAC, this.#autoClear);
+    registers.write(REGISTER.EICR, ALL_VECTORS);
+    this.close();
+    registers.write(REGISTER.EIMS, this.#mask);
+    if (this.#causes !== 0) registers.write(REGISTER.EICS, this.#causes);
+    this.#causes = 0;
+    this.#owed = 0;
+  }
+
+  #intercept(): void {
+    const taken: Interception[] = [];
+    this.#interceptions = taken;
+    for (let vector = 0; vector < VECTORS; vector++) {
+      const onSignal = (): void => this.#onSignal(vector);
+      taken.push(this.#context.interrupts.intercept(PCI_IRQ.MSIX, vector, onSignal));
+    }
   }
 
   /** Sets the device's own interrupts up; needed after each of its resets. */
   program(): void {
     const registers = this.#registers;
     registers.write(REGISTER.EIMC, ALL_VECTORS);
-    registers.write(REGISTER.IVAR0, REAL_IVAR0);
-    registers.write(REGISTER.IVAR_MISC, REAL_IVAR_MISC);
+    this.#writeMapping();
     this.#writeIntervals();
     registers.write(REGISTER.EIAM, 0);
     registers.write(REGISTER.EIAC, ALL_VECTORS);
@@ -120,11 +191,11 @@ export class Vectors {
         return true;
       case REGISTER.IVAR0:
         this.#ivar0 = value & IVAR0_MASK;
-        this.#writeIntervals();
+        this.#remap();
         return true;
       case REGISTER.IVAR_MISC:
         this.#ivarMisc = value & IVAR_MISC_MASK;
-        this.#writeIntervals();
+        this.#remap();
         return true;
       default:
         return this.#writeInterval((offset - REGISTER.EITR) / 4, value);
@@ -145,7 +216,14 @@ export class Vectors {
   }
 
   raiseMailbox(): void {
-    this.raise(bitOf(this.#ivarMisc));
+    if (this.taken) this.raise(bitOf(this.#ivarMisc));
+    // The device's masks decide then, which nobody can read.
+    else this.#registers.write(REGISTER.EICS, bitOf(this.#registers.read(REGISTER.IVAR_MISC)));
+  }
+
+  /** The guest hears of a signal as it came: nothing is known yet of what it is for. */
+  forward(vector: number): void {
+    this.#interceptions[vector]?.signalGuest();
   }
 
   /** Raises every vector that the guest uses once: it may have missed one on the way. */
@@ -206,8 +284,11 @@ export class Vectors {
     for (const [vector, interval] of state.intervals.entries()) this.#intervals[vector] = interval;
   }
 
+  /** Gives the vectors back, and leaves the device as it is. */
   close(): void {
-    for (const interception of this.#interceptions) interception.release();
+    const taken = this.#interceptions;
+    this.#interceptions = [];
+    for (const interception of taken) interception.release();
   }
 
   #deliver(): void {
@@ -238,18 +319,39 @@ export class Vectors {
     return true;
   }
 
+  #remap(): void {
+    if (this.#shared) this.#writeMapping();
+    this.#writeIntervals();
+  }
+
+  /** What the guest has not mapped is mapped all the same: one that polls has to be brought its descriptors. */
+  #real(entry: number, own: number): number {
+    return this.#shared && bitOf(entry) !== 0 ? entry & 0xff : own;
+  }
+
+  #writeMapping(): void {
+    const tx = this.#real(this.#ivar0 >>> 8, OWN.tx);
+    const rx = this.#real(this.#ivar0 & 0xff, OWN.rx);
+    this.#registers.write(REGISTER.IVAR0, (tx << 8) | rx);
+    this.#registers.write(REGISTER.IVAR_MISC, this.#real(this.#ivarMisc, OWN.mailbox));
+  }
+
   /** The device's vectors are throttled as the guest's vectors of the same purpose. */
   #writeIntervals(): void {
-    const interval = (entry: number): number =>
-      (entry & IVAR.VALID) === 0 ? 0 : (this.#intervals[entry & IVAR.VECTOR_MASK] ?? 0);
-    const registers = this.#registers;
-    registers.write(REGISTER.EITR + 4 * REAL.tx, interval(this.#ivar0 >>> 8));
-    registers.write(REGISTER.EITR + 4 * REAL.rx, interval(this.#ivar0));
-    registers.write(REGISTER.EITR + 4 * REAL.mailbox, interval(this.#ivarMisc));
+    const write = (entry: number, own: number): void => {
+      const vector = this.#real(entry, own) & IVAR.VECTOR_MASK;
+      const interval =
+        (entry & IVAR.VALID) === 0 ? 0 : (this.#intervals[entry & IVAR.VECTOR_MASK] ?? 0);
+      this.#registers.write(REGISTER.EITR + 4 * vector, interval);
+    };
+    write(this.#ivar0 >>> 8, OWN.tx);
+    write(this.#ivar0 & 0xff, OWN.rx);
+    write(this.#ivarMisc, OWN.mailbox);
   }
 }
 
 /** Bit of the vector that an IVAR entry names; 0 where it names none. */
 function bitOf(entry: number): number {
-  return (entry & IVAR.VALID) === 0 ? 0 : 1 << (entry & IVAR.VECTOR_MASK);
+  const vector = entry & IVAR.VECTOR_MASK;
+  return (entry & IVAR.VALID) === 0 || vector >= VECTORS ? 0 : 1 << vector;
 }

@@ -1,8 +1,6 @@
 import type { Parts } from "../parts.ts";
-import { pause, waitUntil } from "@vfmig/core/toolkit";
-
-/** Milliseconds that a queue may take to say that it is off. */
-const OFF_MS = 50;
+import { silent } from "./silent.ts";
+import { waitUntil } from "@vfmig/core/toolkit";
 
 /**
  * Brings the function to a standstill: what the guest has posted for sending goes out within a bound,
@@ -26,7 +24,7 @@ export async function stop(parts: Parts, signal: AbortSignal): Promise<void> {
   session.phase = "stopped";
   tx.silence();
   rx.silence();
-  await silent(parts, signal);
+  await caughtUp(parts, signal);
   tx.finish();
   rx.finish();
   vectors.silence();
@@ -50,17 +48,12 @@ async function drain({ tx, context }: Parts, signal: AbortSignal): Promise<void>
   });
 }
 
-/** The queues are off, and their rings say what their heads say: write-backs may come after a head. */
-async function silent(parts: Parts, signal: AbortSignal): Promise<void> {
-  const { tx, rx, context } = parts;
-  const { clock, options, logger } = context;
-  await waitUntil(clock, () => tx.silent && rx.silent, OFF_MS, signal);
-  if (tx.enabled || rx.enabled) await pause(clock, options.quiesceMs);
-  if (await waitUntil(clock, () => rx.caughtUp, options.drainMs, signal)) return;
-  logger.warn(
+/** The queues are off, and the receive ring says what its head says. */
+async function caughtUp(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { rx, context } = parts;
+  if (await silent(parts, () => rx.caughtUp, signal)) return;
+  context.logger.warn(
     "the device has begun buffers that it did not finish; the guest gets them back empty",
-    {
-      head: rx.deviceHead,
-    },
+    { head: rx.deviceHead },
   );
 }

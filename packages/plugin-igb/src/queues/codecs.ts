@@ -13,12 +13,16 @@ export const TX = {
   /** The check sequence is the device's to add. */
   IFCS: 0x0200_0000,
   RS: 0x0800_0000,
+  /** The tag of the context is inserted. */
+  VLE: 0x4000_0000,
+  /** The packet is segmented as the context says. */
+  TSE: 0x8000_0000,
   DEXT: 0x2000_0000,
 } as const;
 
 /** Dword 3 of a transmit descriptor: done, and the length of the whole packet from bit 14. */
-const TX_DONE = 0x1;
-const TX_PAYLOAD_SHIFT = 14;
+export const TX_DONE = 0x1;
+export const TX_PAYLOAD_SHIFT = 14;
 
 /** Contexts that a queue's device keeps; dword 3 of a context descriptor says in bit 4 which one. */
 export const CONTEXTS = 2;
@@ -27,6 +31,8 @@ const CONTEXT_INDEX_SHIFT = 4;
 /** Receive write-back, dword 2. */
 export const RX_DONE = 0x1;
 export const RX_END = 0x2;
+/** The frame is broken (RXE): every driver drops it. */
+const RX_ERROR = 0x8000_0000;
 
 /** The dwords of a context descriptor; undefined where the queue has had none. */
 export type TxContext = readonly [number, number, number, number] | undefined;
@@ -141,20 +147,37 @@ export function createRxCodec(bufferSize: number): RingCodec {
       // The status dword tells the guest that the rest is there.
       to.setUint32(toOffset + 8, from.getUint32(fromOffset + 8, true), true);
     },
+    discard(to, offset) {
+      to.setUint32(offset, 0, true);
+      to.setUint32(offset + 4, 0, true);
+      // Drivers count on a buffer not being empty.
+      to.setUint32(offset + 12, 1, true);
+      to.setUint32(offset + 8, (RX_DONE | RX_END | RX_ERROR) >>> 0, true);
+    },
   };
 }
 
-function isContext(command: number): boolean {
+/** True for dword 2 of a context descriptor. */
+export function isContext(command: number): boolean {
   return (command & TX.DEXT) !== 0 && (command & TX.TYPE_MASK) === TX.CONTEXT;
 }
 
 function keep(contexts: TxContext[], data: DataView, offset: number): void {
-  const place = data.getUint32(offset + 12, true);
-  contexts[(place >>> CONTEXT_INDEX_SHIFT) & 1] = [
+  contexts[contextIndex(data.getUint32(offset + 12, true))] = readContext(data, offset);
+}
+
+/** Which context dword 3 of a descriptor names. */
+export function contextIndex(dword: number): number {
+  return (dword >>> CONTEXT_INDEX_SHIFT) & 1;
+}
+
+/** The dwords of a context descriptor. */
+export function readContext(data: DataView, offset: number): [number, number, number, number] {
+  return [
     data.getUint32(offset, true),
     data.getUint32(offset + 4, true),
     data.getUint32(offset + 8, true),
-    place,
+    data.getUint32(offset + 12, true),
   ];
 }
 

@@ -3,23 +3,25 @@ import { type RelayFault, type RingCodec, type RingPosition, RingRelay } from "@
 import type { RegisterAccess } from "@vfmig/core/toolkit";
 import { QUEUE, QUEUE_ENABLE } from "../registers/registers.ts";
 import { DESCRIPTOR_SIZE } from "./codecs.ts";
+import { GuestRing } from "./guest-ring.ts";
 import { judgeRing } from "./judge.ts";
+import { QueueRegisters, type QueueSettingsState } from "./queue-registers.ts";
 import { RingMemory } from "./ring-memory.ts";
 
 /** A queue as the guest programmed it, for saving. */
-export interface QueueState {
-  readonly baseLow: number;
-  readonly baseHigh: number;
-  /** Descriptors. */
-  readonly count: number;
-  /** RXDCTL or TXDCTL without the enable bit. */
-  readonly control: number;
-  /** DCA control, which is kept for the guest and never given to the device. */
-  readonly dca: number;
-  readonly head: number;
-  readonly tail: number;
+export interface QueueState extends QueueSettingsState {
   /** Where the guest stands; null while the queue is off. */
   readonly position: RingPosition | null;
+}
+
+/** Where a device that works on the guest's own ring stands in it. */
+export interface RingPlace {
+  /** The next slot to be finished. */
+  readonly slot: number;
+  /** The head has passed slots that the ring does not show as finished; `slot` is the first of them. */
+  readonly waiting: boolean;
+  /** The guest holds the beginning of a frame whose rest will never come. */
+  readonly half: boolean;
 }
 
 export interface QueueParts {
@@ -32,12 +34,10 @@ export interface QueueParts {
   readonly arm: () => void;
   /** Whether the device may be told now; else {@link RelayedQueue.go} will. */
   readonly live: () => boolean;
+  /** The guest has switched a queue off. */
+  readonly switchedOff: () => void;
 }
 
-/** QEMU and the manual both ignore the lowest bits of a base. */
-const BASE_LOW_MASK = 0xffff_ffe0;
-const LENGTH_MASK = 0xf_fff0;
-const CONTROL_MASK = 0x001f_1f1f;
 const HIGH = 0x1_0000_0000;
 
 /**
@@ -49,14 +49,9 @@ export abstract class RelayedQueue {
   protected readonly parts: QueueParts;
   /** Offset of the queue's first register. */
   protected readonly at: number;
+  /** The guest's, of which the device knows nothing while the queue is relayed. */
+  protected readonly settings: QueueRegisters = new QueueRegisters();
   readonly #memory: RingMemory;
-  #low = 0;
-  #high = 0;
-  #length = 0;
-  #control = 0;
-  #dca = 0;
-  #head = 0;
-  #tail = 0;
   #relay: RingRelay | undefined;
   #deviceTail = 0;
 
@@ -75,7 +70,7 @@ export abstract class RelayedQueue {
     return this.#relay;
   }
 
-  /** The device's head in the private ring. It can be read at any time, and is exact once EN is off. */
+  /** The device's head in the ring that it works on. It can be read at any time, and is exact once EN is off. */
   get deviceHead(): number {
     return this.parts.registers.read(this.at + QUEUE.HEAD) & 0xffff;
   }
@@ -87,96 +82,69 @@ export abstract class RelayedQueue {
 
   /** Slots of the private ring. */
   get deviceSlots(): number {
-    return RingMemory.count(this.#count);
+    return RingMemory.count(this.settings.count);
   }
 
   /** The next slot of the guest's that will be completed. */
   get index(): number {
-    return this.#relay?.position.complete ?? this.#head;
+    return this.#relay?.position.complete ?? this.settings.head;
   }
 
   /** The queue's format, made anew each time it is switched on. */
   protected abstract codec(): RingCodec;
-  /** Why the guest's settings cannot be relayed, beyond its ring. */
-  protected abstract judge(): string | undefined;
+  /** Why the guest's settings cannot be relayed, beyond its ring. @param read - its registers, from the first */
+  protected abstract judge(read: (register: number) => number): string | undefined;
   /** Registers of the device that only one direction has; before the queue is enabled. */
   protected abstract programExtra(): void;
+  /** Why the ring's content leaves its guest's place in doubt, where the device works on it. */
+  protected abstract judgeContent(ring: GuestRing): string | undefined;
+  /** What only one direction has, of a device that works on the guest's own ring, or is to. */
+  protected abstract takeExtra(ring: GuestRing | undefined): void;
+  protected abstract giveExtra(): void;
+  /** Where the device is in the guest's own ring; exact once its queue is off. */
+  abstract place(): RingPlace;
 
   /** Undefined where the queue has no such register. @param register - from the queue's first */
   read(register: number): number | undefined {
-    switch (register) {
-      case QUEUE.BAL:
-        return this.#low;
-      case QUEUE.BAH:
-        return this.#high;
-      case QUEUE.LEN:
-        return this.#length;
-      case QUEUE.HEAD:
-        return this.index;
-      case QUEUE.DCA:
-        return this.#dca;
-      case QUEUE.TAIL:
-        return this.#tail;
-      case QUEUE.CONTROL:
-        return (this.#control | (this.enabled ? QUEUE_ENABLE : 0)) >>> 0;
-      default:
-        return undefined;
-    }
+    if (register === QUEUE.HEAD) return this.index;
+    const value = this.settings.read(register);
+    return register === QUEUE.CONTROL && this.enabled ? ((value ?? 0) | QUEUE_ENABLE) >>> 0 : value;
   }
 
   /** False where the queue has no such register. */
   write(register: number, value: number): boolean {
-    switch (register) {
-      case QUEUE.BAL:
-        this.#low = (value & BASE_LOW_MASK) >>> 0;
-        return true;
-      case QUEUE.BAH:
-        this.#high = value;
-        return true;
-      case QUEUE.LEN:
-        this.#length = value & LENGTH_MASK;
-        return true;
-      case QUEUE.HEAD:
-        // A head that moves under a running queue is no driver's.
-        if (!this.enabled) this.#head = value & 0xffff;
-        return true;
-      case QUEUE.DCA:
-        this.#dca = value;
-        return true;
-      case QUEUE.TAIL:
-        this.#tail = value & 0xffff;
-        this.#relay?.kick(this.#tail);
-        return true;
-      case QUEUE.CONTROL:
-        this.#writeControl(value);
-        return true;
-      default:
-        return false;
+    if (register === QUEUE.HEAD) {
+      // A head that moves under a running queue is no driver's.
+      if (!this.enabled) this.settings.head = value & 0xffff;
+      return true;
     }
+    if (!this.settings.write(register, value)) return false;
+    if (register === QUEUE.TAIL) this.#relay?.kick(this.settings.tail);
+    else if (register === QUEUE.CONTROL) this.#switch((value & QUEUE_ENABLE) !== 0);
+    return true;
   }
 
-  #writeControl(value: number): void {
-    this.#control = value & CONTROL_MASK;
-    const wanted = (value & QUEUE_ENABLE) !== 0;
-    if (wanted && !this.enabled) this.#enable();
-    else if (!wanted && this.enabled) this.#disable();
+  #switch(on: boolean): void {
+    if (on && !this.enabled) this.#enable();
+    else if (!on && this.enabled) this.#disable();
   }
 
   #enable(): void {
     const { logger, memory } = this.parts;
-    const settings = { base: this.#base, count: this.#count };
-    const problem = judgeRing(settings, memory) ?? this.judge();
-    if (problem !== undefined || this.#head >= settings.count) {
-      const why = problem ?? `its head ${this.#head} is outside the ring`;
-      logger.warn(`the guest's ${this.name} queue is refused: ${why}`, settings);
+    const { base, count, head, tail } = this.settings;
+    const problem =
+      judgeRing({ base, count }, memory) ?? this.judge((register) => this.read(register) ?? 0);
+    if (problem !== undefined || head >= count) {
+      const why = problem ?? `its head ${head} is outside the ring`;
+      logger.warn(`the guest's ${this.name} queue is refused: ${why}`, { base, count });
       return;
     }
-    this.#place({ complete: this.#head, tail: this.#head });
+    this.#place({ complete: head, tail: head });
     if (this.parts.live()) {
       this.parts.arm();
       this.go([]);
     }
-    this.#relay?.kick(this.#tail);
+    this.#relay?.kick(tail);
   }
 
   #disable(): void {
@@ -185,8 +153,9 @@ export abstract class RelayedQueue {
     relay?.complete();
     relay?.pause();
     relay?.markPosted();
-    this.#head = this.index;
+    this.settings.head = this.index;
     this.#relay = undefined;
+    this.parts.switchedOff();
   }
 
   /** A relay on a fresh private ring, with the guest at `position`; nothing moves until {@link go}. */
@@ -197,8 +166,8 @@ export abstract class RelayedQueue {
       codec: this.codec(),
       memory,
       dirty,
-      guest: { base: this.#base, count: this.#count },
-      ring: this.#memory.ring(this.#count),
+      guest: { base: this.settings.base, count: this.settings.count },
+      ring: this.#memory.ring(this.settings.count),
       doorbell: (tail) => {
         this.#deviceTail = tail;
         registers.write(this.at + QUEUE.TAIL, tail);
@@ -233,21 +202,93 @@ export abstract class RelayedQueue {
     const { registers } = this.parts;
     const write = (register: number, value: number): void =>
       registers.write(this.at + register, value);
-    this.#memory.ring(this.#count);
+    this.#memory.ring(this.settings.count);
     this.#deviceTail = 0;
-    write(QUEUE.CONTROL, this.#control);
+    write(QUEUE.CONTROL, this.settings.control);
     write(QUEUE.BAL, this.#memory.iova >>> 0);
     write(QUEUE.BAH, Math.floor(this.#memory.iova / HIGH));
     write(QUEUE.LEN, this.deviceSlots * DESCRIPTOR_SIZE);
     write(QUEUE.HEAD, 0);
     write(QUEUE.TAIL, 0);
     this.programExtra();
-    write(QUEUE.CONTROL, (this.#control | QUEUE_ENABLE) >>> 0);
+    write(QUEUE.CONTROL, (this.settings.control | QUEUE_ENABLE) >>> 0);
+  }
+
+  /** The guest's own ring, of a device that {@link hold} has taken over. */
+  protected ownRing(): GuestRing {
+    const { base, count } = this.settings;
+    const ring = { base, count, head: this.deviceHead % count, tail: this.deviceTail % count };
+    return new GuestRing(this.parts.memory, ring);
+  }
+
+  /** Why the device's queue, on the guest's own ring, could not be relayed; undefined where it could, or is off. */
+  problem(): string | undefined {
+    const { registers, memory } = this.parts;
+    const device = new QueueRegisters();
+    if (!device.takeFrom(registers, this.at)) return undefined;
+    const { base, count, head, tail } = device;
+    const why =
+      judgeRing({ base, count }, memory) ??
+      this.judge((register) => registers.read(this.at + register));
+    if (why !== undefined) return why;
+    if (head >= count || tail >= count)
+      return `its head ${head} or tail ${tail} is outside the ring`;
+    return this.judgeContent(new GuestRing(memory, device));
+  }
+
+  /**
+   * Takes a device over that works on the guest's own ring, as it is: the guest's accesses are ours from here
+   * on, its tails wait, and the device goes on. Undefined where the queue is off.
+   */
+  hold(): RingRelay | undefined {
+    const on = this.settings.takeFrom(this.parts.registers, this.at);
+    this.takeExtra(on ? new GuestRing(this.parts.memory, this.settings) : undefined);
+    if (!on) return undefined;
+    const { head, tail } = this.settings;
+    this.#place({ complete: head, tail: head });
+    this.#deviceTail = tail;
+    return this.#relay;
+  }
+
+  /** Goes on over the private ring from `place`, unless the guest has ended `held` meanwhile. */
+  goFrom(held: RingRelay, { slot, half }: RingPlace): void {
+    if (this.#relay !== held) return;
+    held.start({ complete: slot, tail: slot });
+    this.go([]);
+    if (half) held.discard(1);
+    held.kick(this.settings.tail);
+  }
+
+  /** Goes on over the private ring from where the guest is, after a hand-over that could not be. */
+  goOn(): void {
+    this.go([]);
+    this.#relay?.kick(this.settings.tail);
+  }
+
+  /**
+   * Writes what the guest programmed into a device whose queue is off, with its place in its own ring; false
+   * where the device does not take that place.
+   */
+  offer(): boolean {
+    const { registers } = this.parts;
+    this.settings.head = this.index;
+    this.settings.giveTo(registers, this.at);
+    this.giveExtra();
+    return this.deviceHead === this.settings.head;
+  }
+
+  /** After {@link offer}: the device works on the guest's own ring from now on. */
+  handOver(): void {
+    const { registers } = this.parts;
+    const { control, tail } = this.settings;
+    if (this.enabled) registers.write(this.at + QUEUE.CONTROL, (control | QUEUE_ENABLE) >>> 0);
+    registers.write(this.at + QUEUE.TAIL, tail);
+    this.#relay = undefined;
   }
 
   /** The device's queue off. */
   silence(): void {
-    this.parts.registers.write(this.at + QUEUE.CONTROL, this.#control);
+    this.parts.registers.write(this.at + QUEUE.CONTROL, this.settings.control);
   }
 
   /** True once the device says that its queue is off. */
@@ -275,37 +316,16 @@ export abstract class RelayedQueue {
     this.#relay?.pause();
     this.#relay?.markPosted();
     this.#relay = undefined;
-    this.#low = 0;
-    this.#high = 0;
-    this.#length = 0;
-    this.#control = 0;
-    this.#dca = 0;
-    this.#head = 0;
-    this.#tail = 0;
+    this.settings.clear();
   }
 
   protected saveQueue(): QueueState {
-    return {
-      baseLow: this.#low,
-      baseHigh: this.#high,
-      count: this.#count,
-      control: this.#control,
-      dca: this.#dca,
-      head: this.#head,
-      tail: this.#tail,
-      position: this.#relay?.position ?? null,
-    };
+    return { ...this.settings.save(), position: this.#relay?.position ?? null };
   }
 
   protected loadQueue(state: QueueState): void {
     this.reset();
-    this.#low = (state.baseLow & BASE_LOW_MASK) >>> 0;
-    this.#high = state.baseHigh;
-    this.#length = state.count * DESCRIPTOR_SIZE;
-    this.#control = state.control;
-    this.#dca = state.dca;
-    this.#head = state.head;
-    this.#tail = state.tail;
+    this.settings.load(state);
   }
 
   /** After {@link loadQueue} and what the direction itself has loaded. */
@@ -316,14 +336,6 @@ export abstract class RelayedQueue {
   close(): void {
     this.#relay?.pause();
     this.#memory.close();
-  }
-
-  get #base(): number {
-    return this.#low + this.#high * HIGH;
-  }
-
-  get #count(): number {
-    return this.#length / DESCRIPTOR_SIZE;
   }
 }
 

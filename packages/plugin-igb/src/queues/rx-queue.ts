@@ -2,7 +2,8 @@ import type { RingCodec } from "@vfmig/shadow-queue";
 import { QUEUE, REGISTER } from "../registers/registers.ts";
 import { createRxCodec } from "./codecs.ts";
 import { bufferBytes, judgeBuffers } from "./judge.ts";
-import { type QueueParts, type QueueState, RelayedQueue } from "./queue.ts";
+import { type QueueParts, type QueueState, RelayedQueue, type RingPlace } from "./queue.ts";
+import { rxPlace } from "./rx-look.ts";
 
 export interface RxQueueState extends QueueState {
   readonly srrctl: number;
@@ -39,8 +40,22 @@ export class RxQueue extends RelayedQueue {
     return createRxCodec(bufferBytes(this.#srrctl));
   }
 
-  protected override judge(): string | undefined {
-    return judgeBuffers(this.#srrctl);
+  protected override judge(read: (register: number) => number): string | undefined {
+    return judgeBuffers(read(QUEUE.SRRCTL));
+  }
+
+  protected override judgeContent(): undefined {}
+
+  protected override takeExtra(): void {
+    this.#srrctl = this.parts.registers.read(this.at + QUEUE.SRRCTL);
+  }
+
+  protected override giveExtra(): void {
+    this.parts.registers.write(this.at + QUEUE.SRRCTL, this.#srrctl);
+  }
+
+  override place(): RingPlace {
+    return rxPlace(this.ownRing());
   }
 
   protected override programExtra(): void {

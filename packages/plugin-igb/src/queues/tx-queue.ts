@@ -1,7 +1,9 @@
 import type { RingCodec, RingRelay } from "@vfmig/shadow-queue";
 import { QUEUE, REGISTER, TXCTL_RELAXED_WRITE_BACK } from "../registers/registers.ts";
 import { createTxCodec, type TxCodec, type TxContext } from "./codecs.ts";
-import { type QueueParts, type QueueState, RelayedQueue } from "./queue.ts";
+import type { GuestRing } from "./guest-ring.ts";
+import { type QueueParts, type QueueState, RelayedQueue, type RingPlace } from "./queue.ts";
+import { endsInPacket, lookForContexts, txPlace } from "./tx-look.ts";
 
 export interface TxQueueState extends QueueState {
   /** Address of the head write-back and its enable bit, which keeps the queue off. */
@@ -54,10 +56,34 @@ export class TxQueue extends RelayedQueue {
     return this.#codec;
   }
 
-  protected override judge(): string | undefined {
-    return (this.#writeBackLow & WRITE_BACK_ENABLE) === 0
+  protected override judge(read: (register: number) => number): string | undefined {
+    return (read(QUEUE.WRITE_BACK_LOW) & WRITE_BACK_ENABLE) === 0
       ? undefined
       : "it asks for head write-back (TDWBAL), which no descriptor relay can give";
+  }
+
+  protected override judgeContent(ring: GuestRing): string | undefined {
+    return endsInPacket(ring)
+      ? `its tail ${ring.tail} stands in the middle of a packet`
+      : lookForContexts(ring).doubt;
+  }
+
+  protected override takeExtra(ring: GuestRing | undefined): void {
+    const { registers } = this.parts;
+    this.#writeBackLow = registers.read(this.at + QUEUE.WRITE_BACK_LOW);
+    this.#writeBackHigh = registers.read(this.at + QUEUE.WRITE_BACK_HIGH);
+    this.#codec = createTxCodec();
+    if (ring !== undefined) this.#codec.load(lookForContexts(ring).contexts);
+  }
+
+  protected override giveExtra(): void {
+    const { registers } = this.parts;
+    registers.write(this.at + QUEUE.WRITE_BACK_LOW, this.#writeBackLow);
+    registers.write(this.at + QUEUE.WRITE_BACK_HIGH, this.#writeBackHigh);
+  }
+
+  override place(): RingPlace {
+    return txPlace(this.ownRing());
   }
 
   protected override programExtra(): void {
