@@ -1,7 +1,8 @@
-import type { Clock, Timer } from "@vfmig/core";
+import type { Clock } from "@vfmig/core";
 import type { GuestRam } from "../guest/guest-ram.ts";
 import type { PciSlot } from "../guest/pci-slot.ts";
-import { type FrameHandler, RxRing } from "../guest/rx-ring.ts";
+import { type FrameHandler, POLL_BUDGET, RxRing } from "../guest/rx-ring.ts";
+import { SoonWork } from "../guest/soon-work.ts";
 import { TxRing } from "../guest/tx-ring.ts";
 import { igbRxFormat, igbTxFormat } from "./formats.ts";
 import {
@@ -18,8 +19,6 @@ import {
   VECTOR,
 } from "./registers.ts";
 
-/** Frames of one poll at most (NAPI_POLL_WEIGHT). */
-const BUDGET = 64;
 const DESCRIPTOR_SIZE = 16;
 const HIGH = 0x1_0000_0000;
 
@@ -28,8 +27,6 @@ export interface IgbQueuePairOptions {
   readonly ram: GuestRam;
   readonly clock: Clock;
   readonly onFrame: FrameHandler;
-  /** Runs deferred work, and turns what it throws into the guest's fault. */
-  readonly guard: (run: () => void) => void;
   /** Descriptors of each ring. */
   readonly ringSize: number;
   readonly txSegment: number;
@@ -42,17 +39,23 @@ export class IgbQueuePair {
   readonly tx: TxRing;
   readonly rx: RxRing;
   readonly #options: IgbQueuePairOptions;
-  #poll: Timer | undefined;
-  #doorbell: Timer | undefined;
+  readonly #clean: SoonWork;
+  readonly #poll: SoonWork;
+  /** One doorbell for all that is sent in one turn, as a stack with more to send has it (`xmit_more`). */
+  readonly #doorbell: SoonWork;
   #tail = 0;
   #enabled = false;
 
   constructor(options: IgbQueuePairOptions) {
-    const { slot, ram, ringSize, txSegment } = options;
+    const { slot, ram, clock, ringSize, txSegment } = options;
     this.#options = options;
+    this.#clean = new SoonWork(clock, () => this.transmitted());
+    this.#poll = new SoonWork(clock, () => this.#run());
+    this.#doorbell = new SoonWork(clock, () => slot.write32(IGB.TDT, this.#tail));
+    const place = { slot, ram, queue: 0, size: ringSize };
     const doorbell = (tail: number): void => this.#ring(tail);
-    this.tx = new TxRing(slot, ram, 0, ringSize, txSegment, igbTxFormat, doorbell);
-    this.rx = new RxRing(slot, ram, 0, ringSize, RX_BUFFER, igbRxFormat);
+    this.tx = new TxRing({ ...place, segment: txSegment, format: igbTxFormat, doorbell });
+    this.rx = new RxRing({ ...place, bufferSize: RX_BUFFER, format: igbRxFormat });
   }
 
   get enabled(): boolean {
@@ -112,10 +115,7 @@ export class IgbQueuePair {
 
   disable(): void {
     this.#enabled = false;
-    this.#poll?.cancel();
-    this.#poll = undefined;
-    this.#doorbell?.cancel();
-    this.#doorbell = undefined;
+    for (const work of [this.#clean, this.#poll, this.#doorbell]) work.cancel();
   }
 
   /** The transmit vector's handler: igbvf cleans in it. */
@@ -123,18 +123,13 @@ export class IgbQueuePair {
     if (!this.#enabled) return;
     const { clock, slot } = this.#options;
     const complete = this.tx.clean(clock.now());
-    if (!complete) clock.soon(() => this.#options.guard(() => this.transmitted()));
+    if (!complete) this.#clean.schedule();
     else slot.write32(IGB.EIMS, 1 << VECTOR.tx);
   }
 
   /** The receive vector's handler: schedules a poll, unless one is scheduled. */
   received(): void {
-    if (!this.#enabled || this.#poll !== undefined) return;
-    const { clock, guard } = this.#options;
-    this.#poll = clock.soon(() => {
-      this.#poll = undefined;
-      guard(() => this.#run());
-    });
+    if (this.#enabled) this.#poll.schedule();
   }
 
   /** The periodic look after rings that stand still. @throws GuestFault */
@@ -144,22 +139,17 @@ export class IgbQueuePair {
     this.tx.checkHang(this.#options.clock.now());
   }
 
-  /** One doorbell for all that is sent in one turn, as a stack with more to send has it (`xmit_more`). */
   #ring(tail: number): void {
-    const { slot, clock, guard } = this.#options;
     this.#tail = tail;
-    this.#doorbell ??= clock.soon(() => {
-      this.#doorbell = undefined;
-      guard(() => slot.write32(IGB.TDT, this.#tail));
-    });
+    this.#doorbell.schedule();
   }
 
   #run(): void {
     const { slot, onFrame } = this.#options;
-    const frames = this.rx.poll(BUDGET, onFrame);
+    const frames = this.rx.poll(POLL_BUDGET, onFrame);
     // What a frame led to may have taken the interface down.
     if (!this.#enabled) return;
-    if (frames < BUDGET) slot.write32(IGB.EIMS, 1 << VECTOR.rx);
+    if (frames < POLL_BUDGET) slot.write32(IGB.EIMS, 1 << VECTOR.rx);
     else this.received();
   }
 }

@@ -1,47 +1,41 @@
-import type { Timer } from "@vfmig/core";
-import { asFault, GuestFault } from "../guest/fault.ts";
+import type { Clock } from "@vfmig/core";
+import { asFault, GuestFault, useError } from "../guest/fault.ts";
+import { guardedClock } from "../guest/guarded-clock.ts";
 import type { GuestClock } from "../guest/guest-clock.ts";
 import { Interrupts } from "../guest/interrupts.ts";
-import type { GuestDriverOptions, GuestState } from "../guest/options.ts";
+import type { GuestDriverOptions, GuestQueueIndices } from "../guest/options.ts";
 import type { PciSlot } from "../guest/pci-slot.ts";
-import { useError } from "../guest/vf-life.ts";
+import { countersOf, indicesOf } from "../guest/ring-sums.ts";
+import { Standing } from "../guest/standing.ts";
+import type { VfLife } from "../guest/vf-life.ts";
+import { Watchdog } from "../guest/watchdog.ts";
 import { isFrom, parseMac } from "../traffic/ethernet.ts";
 import { IgbMailbox, isGranted } from "./mailbox.ts";
 import { IgbQueuePair } from "./queue-pair.ts";
 import { CTRL_RST, IGB, MESSAGE, STATUS_LU, VECTOR, VECTORS } from "./registers.ts";
 import { macOf, macRequest, maxFrameRequest, multicastRequest, vlanRequest } from "./requests.ts";
 
-/** Times of igbvf, in milliseconds. */
-const WATCHDOG_MS = 2000;
+/** How long igbvf lets queues come to rest, in milliseconds. */
 const QUEUE_OFF_MS = 10;
 const DEFAULT_MAC = "02:00:00:00:00:0a";
 /** 20,000 interrupts a second, as igbvf begins with. */
 const INTERVAL = 196;
 
-/** Counts of what is no frame of a queue. */
-export interface IgbLifeCounts {
-  linkChanges: number;
-  resets: number;
-  /** The guest's own broadcasts, which QEMU's igb gives back to their sender. */
-  echoes: number;
-}
-
 /** The life of an 82576 VF in its driver's hands, in igbvf's order. */
-export class IgbVfLife {
-  readonly counts: IgbLifeCounts = { linkChanges: 0, resets: 0, echoes: 0 };
+export class IgbVfLife implements VfLife {
+  readonly standing: Standing;
   readonly interrupts: Interrupts;
-  readonly mailbox: IgbMailbox;
-  readonly pair: IgbQueuePair;
   readonly #options: GuestDriverOptions;
   readonly #slot: PciSlot;
-  readonly #clock: GuestClock;
+  readonly #clock: Clock;
+  readonly #mailbox: IgbMailbox;
+  readonly #pair: IgbQueuePair;
+  readonly #watchdog: Watchdog;
+  readonly #failure: PromiseWithResolvers<never> = Promise.withResolvers();
   #mac: string;
   #ownMac: Uint8Array;
-  #state: GuestState = "off";
-  #fault: GuestFault | undefined;
-  #linkUp = false;
-  #watchdog: Timer | undefined;
-  #failure: PromiseWithResolvers<never> = Promise.withResolvers();
+  /** The guest's own broadcasts, which QEMU's igb gives back to their sender. */
+  #echoes = 0;
 
   constructor(options: GuestDriverOptions, slot: PciSlot, clock: GuestClock) {
     const { ringSize = 512, mtu = 1500, txSegment = 1024, ram } = options;
@@ -53,48 +47,53 @@ export class IgbVfLife {
     }
     this.#options = options;
     this.#slot = slot;
-    this.#clock = clock;
     this.#mac = options.mac ?? DEFAULT_MAC;
     this.#ownMac = parseMac(this.#mac);
-    this.mailbox = new IgbMailbox(slot, (ms) => this.#sleep(ms));
-    const guard = (run: () => void): void => this.guard(run);
-    const onFrame = (frame: Uint8Array, queue: number): void => this.#take(frame, queue);
-    const interval = INTERVAL;
-    this.pair = new IgbQueuePair({
+    this.standing = new Standing(options, (fault) => this.#stopAll(fault));
+    const guarded = guardedClock(clock, (run) => this.standing.guard(run));
+    this.#clock = guarded;
+    this.#mailbox = new IgbMailbox(slot, (ms) => this.#sleep(ms));
+    this.#watchdog = new Watchdog(guarded, () => this.#look());
+    this.#pair = new IgbQueuePair({
       slot,
       ram,
-      clock,
-      onFrame,
-      guard,
+      clock: guarded,
+      onFrame: (frame, queue) => this.#take(frame, queue),
       ringSize,
       txSegment,
-      interval,
+      interval: INTERVAL,
     });
-    const handle = (vector: number): void => this.guard(() => this.#handle(vector));
+    const handle = (vector: number): void => this.standing.guard(() => this.#handle(vector));
     this.interrupts = new Interrupts({ slot, clock, createEvent: options.createEvent, handle });
     this.#failure.promise.catch(() => undefined);
-  }
-
-  get state(): GuestState {
-    return this.#state;
-  }
-
-  get fault(): GuestFault | undefined {
-    return this.#fault;
   }
 
   get mac(): string {
     return this.#mac;
   }
 
-  get linkUp(): boolean {
-    return this.#linkUp;
+  get counters(): VfLife["counters"] {
+    const { tx, rx } = this.#pair;
+    const sums = countersOf([tx], [rx]);
+    return {
+      ...sums,
+      rxFrames: sums.rxFrames - this.#echoes,
+      mailboxMessages: this.#mailbox.messages,
+      statistics: 0,
+      linkChanges: this.standing.linkChanges,
+      resets: this.standing.resets,
+    };
+  }
+
+  get indices(): GuestQueueIndices[] {
+    return indicesOf([this.#pair.tx], [this.#pair.rx]);
   }
 
   /** igbvf_probe and igbvf_open; settles with the carrier. @throws GuestFault */
   async start(): Promise<void> {
-    if (this.#state !== "off") throw useError(`start of a driver that is ${this.#state}`);
-    this.#state = "starting";
+    const { state } = this.standing;
+    if (state !== "off") throw useError(`start of a driver that is ${state}`);
+    this.standing.state = "starting";
     await this.#work(async () => {
       this.#slot.probe({ devices: new Set([0x10ca]), bar0: 0x4000 });
       this.interrupts.enable(VECTORS);
@@ -107,28 +106,38 @@ export class IgbVfLife {
 
   /** The interface down and up again. @throws GuestFault */
   async resetFunction(): Promise<void> {
-    if (this.#state !== "running") throw useError(`reset of a driver that is ${this.#state}`);
+    this.standing.requireRunning("reset");
     await this.#work(async () => await this.#again());
   }
 
   async remove(): Promise<void> {
-    if (this.#state !== "running") throw useError(`removal of a driver that is ${this.#state}`);
-    this.#state = "stopping";
+    this.standing.requireRunning("removal");
+    this.standing.state = "stopping";
     await this.#work(async () => {
       await this.#close();
       this.#slot.disableInterrupts();
-      this.#state = "off";
+      this.standing.state = "off";
     });
   }
 
-  /** Runs what may find a fault; the guest is broken then. */
-  guard(run: () => void): void {
-    if (this.#state === "broken") return;
-    try {
-      run();
-    } catch (error) {
-      this.#break(asFault(error));
-    }
+  send(frame: Uint8Array): boolean {
+    return this.#pair.enabled && this.#pair.tx.send(frame, this.#clock.now());
+  }
+
+  /** Sends a message of the mailbox: its first dword, and a body of whole dwords. */
+  async request(operation: number, body: (vsiId: number) => Uint8Array): Promise<Uint8Array> {
+    this.standing.requireRunning("request");
+    // There is no VSI.
+    const bytes = body(0);
+    const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const dwords = Array.from({ length: bytes.length >>> 2 }, (_, at) =>
+      words.getUint32(4 * at, true),
+    );
+    const exchange = this.#mailbox.exchange([operation, ...dwords]);
+    const reply = await Promise.race([exchange, this.#failure.promise]);
+    const answer = new DataView(new ArrayBuffer(4 * reply.length));
+    for (const [at, dword] of reply.entries()) answer.setUint32(4 * at, dword, true);
+    return new Uint8Array(answer.buffer);
   }
 
   async #work(run: () => Promise<void>): Promise<void> {
@@ -136,19 +145,15 @@ export class IgbVfLife {
       await Promise.race([run(), this.#failure.promise]);
     } catch (error) {
       const fault = asFault(error);
-      this.#break(fault);
+      this.standing.break(fault);
       throw fault;
     }
   }
 
-  #break(fault: GuestFault): void {
-    if (this.#state === "broken") return;
-    this.#state = "broken";
-    this.#fault = fault;
-    this.#watchdog?.cancel();
-    this.pair.disable();
+  #stopAll(fault: GuestFault): void {
+    this.#watchdog.cancel();
+    this.#pair.disable();
     this.#failure.reject(fault);
-    this.#options.onFault(fault);
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -165,13 +170,13 @@ export class IgbVfLife {
   /** e1000_reset_hw_vf, and the address. */
   async #resetHardware(first: boolean): Promise<void> {
     this.#slot.write32(IGB.CTRL, CTRL_RST);
-    await this.mailbox.ready();
-    const given = macOf(await this.mailbox.exchange([MESSAGE.RESET], 3));
+    await this.#mailbox.ready();
+    const given = macOf(await this.#mailbox.exchange([MESSAGE.RESET], 3));
     if (first) {
       if (given !== undefined) this.#useMac(given);
       return;
     }
-    const granted = isGranted(await this.mailbox.exchange(macRequest(this.#mac)));
+    const granted = isGranted(await this.#mailbox.exchange(macRequest(this.#mac)));
     // An untrusted VF may not even set the address that its PF gave it.
     if (!granted && given !== this.#mac) {
       throw new GuestFault("refused", `the PF refuses the address ${this.#mac}`, { given });
@@ -186,89 +191,77 @@ export class IgbVfLife {
   async #open(): Promise<void> {
     const { multicast = [], vlans = [], mtu = 1500 } = this.#options;
     const ask = async (request: number[]): Promise<void> => {
-      if (isGranted(await this.mailbox.exchange(request))) return;
+      if (isGranted(await this.#mailbox.exchange(request))) return;
       throw new GuestFault("refused", `the PF refuses 0x${(request[0] ?? 0).toString(16)}`);
     };
     await ask(multicastRequest(multicast));
     for (const id of vlans) await ask(vlanRequest(id));
-    this.pair.off();
+    this.#pair.off();
     await this.#sleep(QUEUE_OFF_MS);
-    this.pair.configureTx();
-    this.pair.configureRx();
+    this.#pair.configureTx();
+    this.#pair.configureRx();
     await ask(maxFrameRequest(mtu));
-    this.pair.fill();
-    this.pair.enable();
-    this.#state = "running";
+    this.#pair.fill();
+    this.#pair.enable();
+    this.standing.state = "running";
     this.#checkLink();
-    if (!this.#linkUp) throw new GuestFault("no-carrier", "STATUS tells no link, or no CTS came");
-    this.#armWatchdog();
+    if (!this.standing.linkUp)
+      throw new GuestFault("no-carrier", "STATUS tells no link, or no CTS came");
+    this.#watchdog.arm();
   }
 
   async #close(): Promise<void> {
-    this.#watchdog?.cancel();
-    this.#setLink(false);
-    this.pair.disable();
-    this.pair.off();
+    this.#watchdog.cancel();
+    this.standing.setLink(false);
+    this.#pair.disable();
+    this.#pair.off();
     await this.#sleep(QUEUE_OFF_MS);
     this.#quiet();
     await this.#resetHardware(false);
   }
 
   async #again(): Promise<void> {
-    this.#state = "resetting";
-    this.counts.resets++;
+    this.standing.state = "resetting";
+    this.standing.resets++;
     await this.#close();
     await this.#open();
   }
 
   #handle(vector: number): void {
-    if (vector === VECTOR.tx) this.pair.transmitted();
-    else if (vector === VECTOR.rx) this.pair.received();
+    if (vector === VECTOR.tx) this.#pair.transmitted();
+    else if (vector === VECTOR.rx) this.#pair.received();
     else this.#told();
   }
 
   /** The mailbox's vector: igbvf looks after the link, and rewrites its mask. */
   #told(): void {
-    if (this.#state === "running") this.#checkLink();
+    if (this.standing.state === "running") this.#checkLink();
     this.#slot.write32(IGB.EIMS, 1 << VECTOR.mailbox);
   }
 
   #take(frame: Uint8Array, queue: number): void {
-    if (isFrom(frame, this.#ownMac)) this.counts.echoes++;
+    if (isFrom(frame, this.#ownMac)) this.#echoes++;
     else this.#options.onFrame(frame, queue);
   }
 
   /** Up is STATUS.LU and a mailbox whose last word says that the PF listens. */
   #checkLink(): void {
-    if (!this.mailbox.busy && this.mailbox.look()) {
+    if (!this.#mailbox.busy && this.#mailbox.look()) {
       void this.#work(async () => await this.#again()).catch(() => undefined);
       return;
     }
     const up = (this.#slot.read32(IGB.STATUS) & STATUS_LU) !== 0;
-    const listens = (this.mailbox.lastWord & MESSAGE.CTS) !== 0;
-    this.#setLink(up && (this.#linkUp || listens));
-  }
-
-  #setLink(up: boolean): void {
-    if (up === this.#linkUp) return;
-    this.#linkUp = up;
-    this.counts.linkChanges++;
-    this.#options.onLink?.(up);
+    const listens = (this.#mailbox.lastWord & MESSAGE.CTS) !== 0;
+    this.standing.setLink(up && (this.standing.linkUp || listens));
   }
 
   /**
    * Unlike igbvf's, this watchdog does not raise the receive vector itself: a lost interrupt is to show,
    * not to heal.
    */
-  #armWatchdog(): void {
-    this.#watchdog?.cancel();
-    this.#watchdog = this.#clock.after(WATCHDOG_MS, () => {
-      this.guard(() => {
-        if (this.#state !== "running") return;
-        this.#checkLink();
-        this.pair.checkStall();
-      });
-      if (this.#state === "running") this.#armWatchdog();
-    });
+  #look(): void {
+    if (this.standing.state !== "running") return;
+    this.#checkLink();
+    this.#pair.checkStall();
   }
 }

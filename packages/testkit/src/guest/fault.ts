@@ -59,3 +59,8 @@ export function asFault(error: unknown): GuestFault {
   const message = error instanceof Error ? error.message : String(error);
   return new GuestFault("access", message, {}, error);
 }
+
+/** A driver that was used out of order, or with options out of range. */
+export function useError(why: string): VfmigError {
+  return new VfmigError("ERR_VFMIG_GUEST_USE", `guest driver: ${why}`, { layer: "testkit" });
+}

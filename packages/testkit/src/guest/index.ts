@@ -1,4 +1,4 @@
-export * from "./driver.ts";
+export { createGuestDriver } from "../guest-iavf/driver.ts";
 export { GuestFault, type GuestFaultKind } from "./fault.ts";
 export * from "./guest-clock.ts";
 export * from "./guest-ram.ts";

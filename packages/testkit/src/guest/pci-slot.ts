@@ -26,9 +26,6 @@ export interface DriverMatch {
   readonly bar0: number;
 }
 
-/** The 700-series and adaptive VFs that iavf binds. */
-const IAVF: DriverMatch = { devices: new Set([0x154c, 0x1571, 0x37cd, 0x1889]), bar0: 0x1_0000 };
-
 /** The device as the guest's PCI core sees it: config space, BAR0, interrupts. */
 export class PciSlot {
   #device: VfioDevice;
@@ -46,7 +43,7 @@ export class PciSlot {
    * Looks at the function as `pci_enable_device` and a driver's probe do.
    * @throws GuestFault
    */
-  probe(match: DriverMatch = IAVF): void {
+  probe(match: DriverMatch): void {
     const vendor = this.#config16(CONFIG.VENDOR);
     const device = this.#config16(CONFIG.DEVICE);
     if (vendor !== INTEL || !match.devices.has(device)) {

@@ -1,19 +1,4 @@
-import {
-  RX_DESCRIPTOR_SIZE,
-  RX_FLEX_STATUS,
-  RX_STATUS,
-  readRxFlexBack,
-  rxFlexLength,
-  rxLength,
-  rxTail,
-  TX_COMMAND,
-  TX_DESCRIPTOR_SIZE,
-  TX_DTYPE,
-  txTail,
-  writeTxData,
-} from "@vfmig/iavf";
 import type { GuestRam } from "./guest-ram.ts";
-import { strippedTag } from "./vlan-tags.ts";
 
 /** Bits of an Rx write-back's status at byte 8, the same in all of Intel's formats. */
 export const RX_DONE = 0x1;
@@ -57,39 +42,3 @@ export interface TxFormat {
   /** Register of a queue's tail. */
   tail(queue: number): number;
 }
-
-export const iavfRxFormat: RxFormat = {
-  size: RX_DESCRIPTOR_SIZE,
-  errors: RX_STATUS.RXE,
-  length: rxLength,
-  tag: strippedTag,
-  tail: rxTail,
-};
-
-/** RXDID 2, where the PF grants a choice. */
-export const iavfFlexRxFormat: RxFormat = {
-  size: RX_DESCRIPTOR_SIZE,
-  errors: RX_FLEX_STATUS.RXE,
-  lengthAt: 4,
-  length: rxFlexLength,
-  tag(data, offset, status) {
-    const { tag, tag2 } = readRxFlexBack(data, offset);
-    return (status & RX_FLEX_STATUS.L2TAG1P) === 0 ? tag2 : tag;
-  },
-  tail: rxTail,
-};
-
-export const iavfTxFormat: TxFormat = {
-  size: TX_DESCRIPTOR_SIZE,
-  write(data, offset, { address, length, last, tag }) {
-    const end = last ? TX_COMMAND.EOP | TX_COMMAND.RS : 0;
-    const tagged = tag < 0 ? 0 : TX_COMMAND.IL2TAG1;
-    writeTxData(data, offset, address, length, TX_COMMAND.ICRC | tagged | end, Math.max(tag, 0));
-  },
-  state(ram, iova) {
-    const type = ram.load32(iova + 8) & TX_DTYPE.MASK;
-    if (type === TX_DTYPE.DATA) return "posted";
-    return type === TX_DTYPE.DONE ? "done" : "damaged";
-  },
-  tail: txTail,
-};

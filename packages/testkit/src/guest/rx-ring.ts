@@ -1,9 +1,11 @@
 import { GuestFault, type GuestFaultKind } from "./fault.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import type { PciSlot } from "./pci-slot.ts";
-import { iavfRxFormat, RX_DONE, RX_END, type RxFormat } from "./ring-formats.ts";
+import { RX_DONE, RX_END, type RxFormat } from "./ring-formats.ts";
 import { TAG_BYTES, withTag } from "./vlan-tags.ts";
 
+/** Frames of one poll at most (NAPI_POLL_WEIGHT). */
+export const POLL_BUDGET = 64;
 /** Descriptors that are cleaned before any is posted again (IAVF_RX_BUFFER_WRITE). */
 const REFILL = 16;
 /** Buffers that one frame may fill. */
@@ -11,6 +13,17 @@ const MAX_CHAIN = 5;
 
 /** Takes a received frame; it is valid during the call only. */
 export type FrameHandler = (frame: Uint8Array, queue: number) => void;
+
+export interface RxRingOptions {
+  readonly slot: PciSlot;
+  readonly ram: GuestRam;
+  readonly queue: number;
+  /** Descriptors. */
+  readonly size: number;
+  /** Bytes of a buffer that the device may fill. */
+  readonly bufferSize: number;
+  readonly format: RxFormat;
+}
 
 /** One Rx ring, as iavf runs it: the tail stays one behind what was cleaned. */
 export class RxRing {
@@ -34,15 +47,7 @@ export class RxRing {
   bytes = 0;
   errors = 0;
 
-  /** @param bufferSize bytes of a buffer that the device may fill */
-  constructor(
-    slot: PciSlot,
-    ram: GuestRam,
-    queue: number,
-    size: number,
-    bufferSize: number,
-    format: RxFormat = iavfRxFormat,
-  ) {
+  constructor({ slot, ram, queue, size, bufferSize, format }: RxRingOptions) {
     this.queue = queue;
     this.#format = format;
     this.#slot = slot;

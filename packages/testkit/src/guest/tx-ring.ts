@@ -1,7 +1,7 @@
 import { GuestFault } from "./fault.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import type { PciSlot } from "./pci-slot.ts";
-import { iavfTxFormat, type TxFormat } from "./ring-formats.ts";
+import type { TxFormat } from "./ring-formats.ts";
 
 /** Memory of one slot's buffer, in bytes. */
 const SLOT_BUFFER = 2048;
@@ -13,6 +13,19 @@ const HEADROOM = 5;
 const CLEAN_BUDGET = 256;
 /** The stack's watchdog for a queue that sends nothing, in milliseconds. */
 const HANG_MS = 5000;
+
+export interface TxRingOptions {
+  readonly slot: PciSlot;
+  readonly ram: GuestRam;
+  readonly queue: number;
+  /** Descriptors. */
+  readonly size: number;
+  /** Bytes of one descriptor at most. */
+  readonly segment: number;
+  readonly format: TxFormat;
+  /** Tells the device the tail; default at once, frame by frame. */
+  readonly doorbell?: (tail: number) => void;
+}
 
 /** One Tx ring, as iavf runs it: EOP, RS and ICRC on each packet's last descriptor. */
 export class TxRing {
@@ -35,19 +48,10 @@ export class TxRing {
   completed = 0;
   dropped = 0;
 
-  /** @param doorbell - tells the device the tail; default at once, frame by frame */
-  constructor(
-    slot: PciSlot,
-    ram: GuestRam,
-    queue: number,
-    size: number,
-    segment: number,
-    format: TxFormat = iavfTxFormat,
-    doorbell: (tail: number) => void = (tail) => slot.write32(format.tail(queue), tail),
-  ) {
+  constructor({ slot, ram, queue, size, segment, format, doorbell }: TxRingOptions) {
     this.queue = queue;
     this.#format = format;
-    this.#doorbell = doorbell;
+    this.#doorbell = doorbell ?? ((tail) => slot.write32(format.tail(queue), tail));
     this.#ram = ram;
     this.#size = size;
     this.#segment = Math.min(segment, SLOT_BUFFER);

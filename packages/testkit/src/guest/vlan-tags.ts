@@ -1,25 +1,9 @@
-import {
-  rxSecondTag,
-  RX_STATUS,
-  VF_CAP,
-  VLAN_SUPPORT,
-  type VfResources,
-  type VlanCaps,
-} from "@vfmig/iavf";
 import { ETHERTYPE } from "../traffic/ethernet.ts";
 
 /** Bytes of a tag. */
 export const TAG_BYTES = 4;
 /** Where the tag stands in a frame, in bytes. */
 export const TAG_OFFSET = 12;
-
-/** True where the device puts a tag from the descriptor's L2TAG1 into the frame. */
-export function insertsTags({ caps }: VfResources, vlan: VlanCaps | undefined): boolean {
-  if (vlan === undefined) return (caps & VF_CAP.VLAN) !== 0;
-  const { insertion, offloadInit } = vlan;
-  const place = (insertion.outer & offloadInit) === 0 ? insertion.inner : insertion.outer;
-  return (place & VLAN_SUPPORT.LOCATION_L2TAG1) !== 0 && (place & offloadInit) !== 0;
-}
 
 /** The tag of a frame, or -1 where it has none. */
 export function tagOf(frame: Uint8Array): number {
@@ -44,10 +28,4 @@ export function withTag(frame: Uint8Array, tag: number, into: Uint8Array): Uint8
   into[TAG_OFFSET + 3] = tag & 0xff;
   into.set(frame.subarray(TAG_OFFSET), TAG_OFFSET + TAG_BYTES);
   return into.subarray(0, frame.length + TAG_BYTES);
-}
-
-/** The tag that a device stripped into a legacy write-back at `offset`, or -1. */
-export function strippedTag(data: DataView, offset: number, status: number): number {
-  if ((status & RX_STATUS.L2TAG1P) !== 0) return data.getUint16(offset + 2, true);
-  return rxSecondTag(data, offset);
 }

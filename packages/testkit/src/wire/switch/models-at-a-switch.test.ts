@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createManualClock } from "../../clock/manual-clock.ts";
-import { createGuestDriver } from "../../guest/driver.ts";
+import { createGuestDriver } from "../../guest-iavf/driver.ts";
 import { GuestRam } from "../../guest/guest-ram.ts";
 import { directEvent } from "../../guest/options.ts";
 import { createE810VfModel } from "../../models/e810-vf/e810-vf-model.ts";

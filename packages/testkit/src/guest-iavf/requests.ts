@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "@vfmig/core";
 import { virtchnlName, VIRTCHNL_OP } from "@vfmig/iavf";
-import { GuestFault } from "./fault.ts";
+import { GuestFault } from "../guest/fault.ts";
 import type { Mailbox, MailboxMessage } from "./mailbox.ts";
 
 /** iavf's work item looks for waiting requests this often, in milliseconds. */
@@ -22,16 +22,13 @@ export interface GuestRequest {
 export class Requests {
   readonly #mailbox: Mailbox;
   readonly #clock: Clock;
-  readonly #guard: (run: () => void) => void;
   readonly #waiting: GuestRequest[] = [];
   #current: { readonly request: GuestRequest; readonly limit: Timer } | undefined;
   #work: Timer | undefined;
 
-  /** @param guard runs a timer's work and turns what it throws into the guest's fault */
-  constructor(mailbox: Mailbox, clock: Clock, guard: (run: () => void) => void) {
+  constructor(mailbox: Mailbox, clock: Clock) {
     this.#mailbox = mailbox;
     this.#clock = clock;
-    this.#guard = guard;
   }
 
   get idle(): boolean {
@@ -80,7 +77,7 @@ export class Requests {
     if (this.#work !== undefined || this.#waiting.length === 0) return;
     this.#work = this.#clock.after(WORK_MS, () => {
       this.#work = undefined;
-      this.#guard(() => this.#next());
+      this.#next();
     });
   }
 
@@ -102,6 +99,6 @@ export class Requests {
       const what = `${virtchnlName(operation)} was sent 5 s ago and ${why}`;
       throw new GuestFault("missing-reply", what, { operation });
     };
-    return this.#clock.after(REPLY_LIMIT_MS, () => this.#guard(overdue));
+    return this.#clock.after(REPLY_LIMIT_MS, overdue);
   }
 }

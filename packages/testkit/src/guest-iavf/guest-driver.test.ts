@@ -11,11 +11,11 @@ import { createE810VfModel } from "../models/e810-vf/e810-vf-model.ts";
 import { FlowLedger } from "../traffic/flow-ledger.ts";
 import { markFrame } from "../traffic/trailer.ts";
 import { createLoosePort, type LoosePort } from "../wire/memory-port.ts";
+import type { GuestFault } from "../guest/fault.ts";
+import { GuestClock } from "../guest/guest-clock.ts";
+import { GuestRam } from "../guest/guest-ram.ts";
+import { directEvent, type GuestDriver, type GuestDriverOptions } from "../guest/options.ts";
 import { createGuestDriver } from "./driver.ts";
-import type { GuestFault } from "./fault.ts";
-import { GuestClock } from "./guest-clock.ts";
-import { GuestRam } from "./guest-ram.ts";
-import { directEvent, type GuestDriver, type GuestDriverOptions } from "./options.ts";
 
 const guestMac = "02:00:00:00:00:0a";
 const ramIova = 0x1_0000_0000n;

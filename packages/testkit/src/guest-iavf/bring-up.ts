@@ -16,38 +16,41 @@ import {
   type VfResources,
   VIRTCHNL_OP,
   VLAN_SUPPORT,
-  type VlanCaps,
   type VlanSupport,
 } from "@vfmig/iavf";
 import { ETHERTYPE } from "../traffic/ethernet.ts";
-import type { PciSlot } from "./pci-slot.ts";
+import type { GuestDriverOptions } from "../guest/options.ts";
+import type { PciSlot } from "../guest/pci-slot.ts";
+import type { Granted } from "./granted.ts";
 import type { QueueSet } from "./queue-set.ts";
 import type { GuestRequest } from "./requests.ts";
+import { receiveSizes, type Sizes } from "./sizes.ts";
 
-/** `max_pkt_size` and buffer of iavf 6.1, in bytes, by the MTU that is wanted. */
-export function receiveSizes(
-  mtu: number,
-  maxFrame: number,
-): { readonly buffer: number; readonly maxPacket: number } {
-  if (mtu <= 1500) return { buffer: 1536, maxPacket: 1534 };
-  return { buffer: 3072, maxPacket: Math.min(maxFrame === 0 ? 9728 : maxFrame, 9728) };
-}
+export const NO_MAC = "00:00:00:00:00:00";
+
+/** The same key in every guest, so that a run can be repeated. */
+const RSS_KEY: Uint8Array = Uint8Array.from({ length: 64 }, (_, i) => (i * 167 + 29) & 0xff);
 
 /** What the requests of a bring-up are made of. */
-export interface BringUp {
-  readonly resources: VfResources;
-  /** What the PF offers of VLAN V2, where it knows that. */
-  readonly vlan: VlanCaps | undefined;
+export interface BringUp extends Granted, Sizes {
   readonly mac: string;
   readonly multicast: readonly string[];
   readonly vlans: readonly number[];
-  /** Rx format, or 0 where there is no choice. */
-  readonly rxdid: number;
   readonly queues: QueueSet;
-  readonly ringSize: number;
-  readonly mtu: number;
-  /** Bytes of the RSS key that every guest of this kind uses. */
-  readonly rssKey: Uint8Array;
+}
+
+/** @param before - the plan before a reset: a guest keeps the address that it chose itself */
+export function planOf(
+  granted: Granted,
+  sizes: Sizes,
+  queues: QueueSet,
+  options: GuestDriverOptions,
+  before: BringUp | undefined,
+): BringUp {
+  const { multicast = [], vlans = [] } = options;
+  const own = before?.mac ?? options.mac ?? "02:00:00:00:00:0a";
+  const mac = granted.resources.mac === NO_MAC ? own : granted.resources.mac;
+  return { ...granted, ...sizes, mac, multicast, vlans, queues };
 }
 
 type Request = Omit<GuestRequest, "done">;
@@ -95,13 +98,13 @@ export function writeRssRegisters(plan: BringUp, slot: PciSlot): void {
       slot.write32(register + at, data.getUint32(at, true));
     }
   };
-  words(VF_REGISTER.VFQF_HKEY, plan.rssKey.slice(0, plan.resources.rssKeySize));
+  words(VF_REGISTER.VFQF_HKEY, RSS_KEY.slice(0, plan.resources.rssKeySize));
   words(VF_REGISTER.VFQF_HLUT, lutOf(plan));
 }
 
 function rssRequests(plan: BringUp): Request[] {
   const { vsiId, rssKeySize } = plan.resources;
-  const key = plan.rssKey.slice(0, rssKeySize);
+  const key = RSS_KEY.slice(0, rssKeySize);
   return [
     { operation: VIRTCHNL_OP.CONFIG_RSS_KEY, body: () => buildRssKey({ vsiId, key }) },
     {

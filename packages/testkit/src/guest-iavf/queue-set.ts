@@ -1,14 +1,18 @@
 import type { Clock } from "@vfmig/core";
-import { vectorControl } from "@vfmig/iavf";
-import type { GuestRam } from "./guest-ram.ts";
-import type { GuestQueueIndices } from "./options.ts";
-import type { PciSlot } from "./pci-slot.ts";
+import { RXDID, vectorControl } from "@vfmig/iavf";
+import type { GuestRam } from "../guest/guest-ram.ts";
+import type { GuestDriverOptions, GuestQueueIndices } from "../guest/options.ts";
+import type { PciSlot } from "../guest/pci-slot.ts";
+import type { RxFormat } from "../guest/ring-formats.ts";
+import { countersOf, indicesOf, type QueueCounters } from "../guest/ring-sums.ts";
+import { type FrameHandler, RxRing } from "../guest/rx-ring.ts";
+import { TxRing } from "../guest/tx-ring.ts";
+import { tagOf, withoutTag } from "../guest/vlan-tags.ts";
+import type { Granted } from "./granted.ts";
 import { QueueVector } from "./queue-vector.ts";
-import type { RxFormat } from "./ring-formats.ts";
-import { type FrameHandler, RxRing } from "./rx-ring.ts";
+import { iavfFlexRxFormat, iavfRxFormat, iavfTxFormat, insertsTags } from "./ring-formats.ts";
+import { receiveSizes, type Sizes } from "./sizes.ts";
 import { txQueueOf } from "./tx-queue-choice.ts";
-import { TxRing } from "./tx-ring.ts";
-import { tagOf, withoutTag } from "./vlan-tags.ts";
 
 /** Longest frame that the 700 series sends, in bytes. */
 const MAX_FRAME = 9728;
@@ -18,8 +22,6 @@ export interface QueueSetOptions {
   readonly ram: GuestRam;
   readonly clock: Clock;
   readonly onFrame: FrameHandler;
-  /** Runs deferred work, and turns what it throws into the guest's fault. */
-  readonly guard: (run: () => void) => void;
   readonly pairs: number;
   /** Queue vectors; pairs are spread over them in turn. */
   readonly vectors: number;
@@ -30,17 +32,6 @@ export interface QueueSetOptions {
   readonly rxFormat: RxFormat;
   /** The device inserts tags from descriptors. */
   readonly insertsTags: boolean;
-}
-
-/** Sums over all rings. */
-export interface QueueCounters {
-  readonly rxFrames: number;
-  readonly rxBytes: number;
-  readonly rxErrors: number;
-  readonly txFrames: number;
-  readonly txBytes: number;
-  readonly txCompleted: number;
-  readonly txDropped: number;
 }
 
 /** The queue pairs of a guest and their vectors. */
@@ -55,20 +46,21 @@ export class QueueSet {
   #enabled = false;
 
   constructor(options: QueueSetOptions) {
-    const { slot, ram, clock, onFrame, guard, pairs, ringSize, rxBuffer, txSegment } = options;
+    const { slot, ram, clock, onFrame, pairs, ringSize, rxBuffer, txSegment } = options;
     const { rxFormat } = options;
     this.#insertsTags = options.insertsTags;
     this.#slot = slot;
     this.#clock = clock;
     this.vectors = Array.from(
       { length: options.vectors },
-      (_, i) => new QueueVector({ slot, clock, onFrame, guard, vector: i + 1 }),
+      (_, i) => new QueueVector({ slot, clock, onFrame, vector: i + 1 }),
     );
     const tx: TxRing[] = [];
     const rx: RxRing[] = [];
     for (let queue = 0; queue < pairs; queue++) {
-      tx.push(new TxRing(slot, ram, queue, ringSize, txSegment));
-      rx.push(new RxRing(slot, ram, queue, ringSize, rxBuffer, rxFormat));
+      const place = { slot, ram, queue, size: ringSize };
+      tx.push(new TxRing({ ...place, segment: txSegment, format: iavfTxFormat }));
+      rx.push(new RxRing({ ...place, bufferSize: rxBuffer, format: rxFormat }));
       const vector = this.vectors[queue % this.vectors.length];
       vector?.tx.push(...tx.slice(-1));
       vector?.rx.push(...rx.slice(-1));
@@ -121,39 +113,32 @@ export class QueueSet {
   }
 
   get counters(): QueueCounters {
-    return {
-      rxFrames: sum(this.rx, (ring) => ring.packets),
-      rxBytes: sum(this.rx, (ring) => ring.bytes),
-      rxErrors: sum(this.rx, (ring) => ring.errors),
-      txFrames: sum(this.tx, (ring) => ring.packets),
-      txBytes: sum(this.tx, (ring) => ring.bytes),
-      txCompleted: sum(this.tx, (ring) => ring.completed),
-      txDropped: sum(this.tx, (ring) => ring.dropped),
-    };
+    return countersOf(this.tx, this.rx);
   }
 
   get indices(): GuestQueueIndices[] {
-    return this.tx.map((tx, i) => ({
-      queue: tx.queue,
-      txNextToUse: tx.nextToUse,
-      txNextToClean: tx.nextToClean,
-      rxNextToUse: this.rx[i]?.nextToUse ?? 0,
-      rxNextToClean: this.rx[i]?.nextToClean ?? 0,
-    }));
+    return indicesOf(this.tx, this.rx);
   }
 }
 
-/** Counters before there are queues. */
-export const NO_QUEUE_COUNTERS: QueueCounters = {
-  rxFrames: 0,
-  rxBytes: 0,
-  rxErrors: 0,
-  txFrames: 0,
-  txBytes: 0,
-  txCompleted: 0,
-  txDropped: 0,
-};
-
-function sum<Ring>(rings: readonly Ring[], of: (ring: Ring) => number): number {
-  return rings.reduce((total, ring) => total + of(ring), 0);
+/** The queues that a guest wants, as far as the PF grants them. */
+export function queueSetOf(
+  { resources, vlan, rxdid }: Granted,
+  { queuePairs, ringSize, mtu }: Sizes,
+  { ram, onFrame, txSegment = 1024 }: GuestDriverOptions,
+  place: Pick<QueueSetOptions, "slot" | "clock">,
+): QueueSet {
+  const pairs = Math.min(resources.queuePairs, queuePairs);
+  return new QueueSet({
+    ...place,
+    ram,
+    onFrame,
+    pairs,
+    vectors: Math.min(pairs, resources.maxVectors - 1),
+    ringSize,
+    rxBuffer: receiveSizes(mtu, resources.maxFrame).buffer,
+    txSegment,
+    rxFormat: rxdid === RXDID.FLEX_NIC ? iavfFlexRxFormat : iavfRxFormat,
+    insertsTags: insertsTags(resources, vlan),
+  });
 }

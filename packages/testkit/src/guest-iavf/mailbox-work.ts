@@ -1,39 +1,37 @@
+import type { Clock } from "@vfmig/core";
 import { DYN_CTL, ICR0_ENA, VF_REGISTER, vectorControl } from "@vfmig/iavf";
-import type { GuestClock } from "./guest-clock.ts";
+import { SoonWork } from "../guest/soon-work.ts";
+import type { PciSlot } from "../guest/pci-slot.ts";
 import type { Mailbox, MailboxMessage } from "./mailbox.ts";
-import type { PciSlot } from "./pci-slot.ts";
 
 /** Between two looks into the mailbox while it has no vector, in milliseconds. */
 const POLL_MS = 30;
 
 export interface MailboxWorkOptions {
   readonly slot: PciSlot;
-  readonly clock: GuestClock;
+  readonly clock: Clock;
   readonly mailbox: Mailbox;
-  /** Runs deferred work, and turns what it throws into the guest's fault. */
-  readonly guard: (run: () => void) => void;
   readonly onMessage: (message: MailboxMessage) => void;
 }
 
 /** Vector 0: the interrupt schedules work, the work drains the mailbox and re-arms the vector. */
 export class MailboxWork {
   readonly #options: MailboxWorkOptions;
-  #scheduled = false;
+  readonly #work: SoonWork;
   #armed = false;
 
   constructor(options: MailboxWorkOptions) {
     this.#options = options;
+    this.#work = new SoonWork(options.clock, () => this.#run());
   }
 
   /** Before vectors are set up, messages are looked for until {@link arm}. */
   poll(): void {
-    const { clock, guard, mailbox, onMessage } = this.#options;
-    clock.after(POLL_MS, () =>
-      guard(() => {
-        mailbox.drain(onMessage);
-        if (!this.#armed) this.poll();
-      }),
-    );
+    const { clock, mailbox, onMessage } = this.#options;
+    clock.after(POLL_MS, () => {
+      mailbox.drain(onMessage);
+      if (!this.#armed) this.poll();
+    });
   }
 
   arm(): void {
@@ -50,13 +48,7 @@ export class MailboxWork {
   }
 
   interrupt(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    const { clock, guard } = this.#options;
-    clock.soon(() => {
-      this.#scheduled = false;
-      guard(() => this.#run());
-    });
+    this.#work.schedule();
   }
 
   #run(): void {

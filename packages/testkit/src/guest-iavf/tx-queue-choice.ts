@@ -1,5 +1,5 @@
 import { ETHERTYPE } from "../traffic/ethernet.ts";
-import { TAG_BYTES, tagOf } from "./vlan-tags.ts";
+import { TAG_BYTES, tagOf } from "../guest/vlan-tags.ts";
 
 /**
  * The queue of a frame to send: by addresses and, in unfragmented TCP and UDP, ports, so that the

@@ -16,9 +16,9 @@ import {
   virtchnlName,
   writeAqDescriptor,
 } from "@vfmig/iavf";
-import { GuestFault } from "./fault.ts";
-import type { GuestRam } from "./guest-ram.ts";
-import type { PciSlot } from "./pci-slot.ts";
+import { GuestFault } from "../guest/fault.ts";
+import type { GuestRam } from "../guest/guest-ram.ts";
+import type { PciSlot } from "../guest/pci-slot.ts";
 
 /** Entries of both rings, as iavf builds them. */
 const ENTRIES = 32;

@@ -9,10 +9,10 @@ import { Pacer } from "../traffic/pacer.ts";
 import { readPcap } from "../traffic/pcap.ts";
 import { planTraffic } from "../traffic/traffic-plan.ts";
 import { createMemoryWire } from "../wire/create-wire.ts";
+import type { GuestFault } from "../guest/fault.ts";
+import { GuestRam } from "../guest/guest-ram.ts";
+import { directEvent } from "../guest/options.ts";
 import { createGuestDriver } from "./driver.ts";
-import type { GuestFault } from "./fault.ts";
-import { GuestRam } from "./guest-ram.ts";
-import { directEvent } from "./options.ts";
 
 const capture = new URL("../../../../examples/demo/real-traffic.pcap", import.meta.url);
 const guestMac = "02:00:00:00:00:0a";

@@ -1,26 +1,24 @@
+import type { Clock } from "@vfmig/core";
 import { RSTAT, VF_REGISTER } from "@vfmig/iavf";
-import { GuestFault } from "./fault.ts";
-import type { Mailbox } from "./mailbox.ts";
-import type { PciSlot } from "./pci-slot.ts";
+import { GuestFault } from "../guest/fault.ts";
+import type { PciSlot } from "../guest/pci-slot.ts";
+import type { Conversation } from "./conversation.ts";
 
 /** iavf looks this often, in milliseconds, for a reset's start at most 500 times, for its end 2,000. */
 const POLL_MS = 10;
 const START_POLLS = 500;
 const END_POLLS = 2000;
 
-/** Runs `run` in the guest after `delayMs` milliseconds. */
-export type Later = (delayMs: number, run: () => void) => void;
-
 /** Waits for a function to be there, as iavf does at its start and in a reset. */
 export class ResetState {
   readonly #slot: PciSlot;
-  readonly #mailbox: Mailbox;
-  readonly #later: Later;
+  readonly #talk: Conversation;
+  readonly #clock: Clock;
 
-  constructor(slot: PciSlot, mailbox: Mailbox, later: Later) {
+  constructor(slot: PciSlot, talk: Conversation, clock: Clock) {
     this.#slot = slot;
-    this.#mailbox = mailbox;
-    this.#later = later;
+    this.#talk = talk;
+    this.#clock = clock;
   }
 
   /**
@@ -34,13 +32,13 @@ export class ResetState {
       return;
     }
     if (polls === 0) throw new GuestFault("reset-state", `RSTAT stays ${state}`, { state });
-    this.#later(POLL_MS, () => this.awaitFunction(start, then, polls - 1));
+    this.#clock.after(POLL_MS, () => this.awaitFunction(start, then, polls - 1));
   }
 
   /** Runs `then` after a reset: the mailbox goes off (or does not within 5 s), the function comes back. */
   awaitReset(then: () => void, polls: number = START_POLLS): void {
-    if (this.#mailbox.enabled && polls > 0) {
-      this.#later(POLL_MS, () => this.awaitReset(then, polls - 1));
+    if (this.#talk.alive && polls > 0) {
+      this.#clock.after(POLL_MS, () => this.awaitReset(then, polls - 1));
       return;
     }
     this.awaitFunction(false, then);

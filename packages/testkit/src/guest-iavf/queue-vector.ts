@@ -1,11 +1,10 @@
-import { type Clock, type Timer } from "@vfmig/core";
+import type { Clock } from "@vfmig/core";
 import { DYN_CTL, vectorControl, vectorItr } from "@vfmig/iavf";
-import type { PciSlot } from "./pci-slot.ts";
-import type { FrameHandler, RxRing } from "./rx-ring.ts";
-import type { TxRing } from "./tx-ring.ts";
+import type { PciSlot } from "../guest/pci-slot.ts";
+import { type FrameHandler, POLL_BUDGET, type RxRing } from "../guest/rx-ring.ts";
+import { SoonWork } from "../guest/soon-work.ts";
+import type { TxRing } from "../guest/tx-ring.ts";
 
-/** Frames of one poll at most (NAPI_POLL_WEIGHT). */
-const BUDGET = 64;
 /** Throttle intervals in units of 2 us: 50 us at first and when little comes, 122 us under load. */
 const ITR_DEFAULT = 25;
 const ITR_BULK = 61;
@@ -22,8 +21,6 @@ export interface QueueVectorOptions {
   /** MSI-X vector, 1 and up. */
   readonly vector: number;
   readonly onFrame: FrameHandler;
-  /** Runs deferred work, and turns what it throws into the guest's fault. */
-  readonly guard: (run: () => void) => void;
 }
 
 /** A vector with its rings, polled as NAPI does: masked by the interrupt, re-armed when all is done. */
@@ -32,12 +29,13 @@ export class QueueVector {
   readonly tx: TxRing[] = [];
   readonly rx: RxRing[] = [];
   readonly #options: QueueVectorOptions;
+  readonly #poll: SoonWork;
   #enabled = false;
-  #poll: Timer | undefined;
   #interval = ITR_DEFAULT;
 
   constructor(options: QueueVectorOptions) {
     this.#options = options;
+    this.#poll = new SoonWork(options.clock, () => this.#run());
     this.vector = options.vector;
   }
 
@@ -57,18 +55,12 @@ export class QueueVector {
 
   disable(): void {
     this.#enabled = false;
-    this.#poll?.cancel();
-    this.#poll = undefined;
+    this.#poll.cancel();
   }
 
   /** The interrupt handler: schedules a poll, unless one is scheduled. */
   interrupt(): void {
-    if (!this.#enabled || this.#poll !== undefined) return;
-    const { clock, guard } = this.#options;
-    this.#poll = clock.soon(() => {
-      this.#poll = undefined;
-      guard(() => this.#run());
-    });
+    if (this.#enabled) this.#poll.schedule();
   }
 
   /** The periodic look after rings that stand still. @throws GuestFault */
@@ -83,7 +75,7 @@ export class QueueVector {
     const { clock, onFrame, slot } = this.#options;
     let complete = true;
     for (const ring of this.tx) complete = ring.clean(clock.now()) && complete;
-    const share = Math.max(1, Math.floor(BUDGET / Math.max(1, this.rx.length)));
+    const share = Math.max(1, Math.floor(POLL_BUDGET / Math.max(1, this.rx.length)));
     let frames = 0;
     for (const ring of this.rx) {
       const got = ring.poll(share, onFrame);
