@@ -83,7 +83,7 @@ export async function move(
   const state = Uint8Array.from(Buffer.concat([early, late]));
   const { ringIndices } = source.device.driverStatus();
   // What the VMM itself moves: memory, interrupts and config space.
-  world.driver.rebind({ device: target.device, memory: target.ram });
+  world.driver.rebind({ device: target.user, memory: target.ram });
   await world.settle(into.setState("running"), () => {
     if (noise !== undefined) {
       target.port.deliver(noise);

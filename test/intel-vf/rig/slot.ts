@@ -89,7 +89,7 @@ export class SlotWorld {
       clock,
       options: vfOptionsSchema.parse(this.#options.options ?? {}),
     });
-    return { model, port, device, ram: host.ram };
+    return { model, port, device, user: device, ram: host.ram };
   }
 
   #window(open: boolean): void {

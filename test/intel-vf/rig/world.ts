@@ -1,6 +1,7 @@
 import {
   compose,
   type ComposedDevice,
+  PCI_REGION,
   type SubDriverDefinition,
   type VfioDevice,
 } from "@vfmig/core";
@@ -8,6 +9,7 @@ import {
   createGuestDriver,
   createLoosePort,
   createManualClock,
+  createMappingUser,
   directEvent,
   FlowLedger,
   type VirtchnlGuestDriver,
@@ -17,7 +19,9 @@ import {
   type I40eVfModel,
   type LoosePort,
   type ManualClock,
+  type MappingManners,
   markFrame,
+  withMappableRegions,
 } from "@vfmig/testkit";
 import { type VfOptions, vfOptionsSchema } from "@vfmig/iavf/vf";
 import { type Family, I40E, type ModelOptions } from "./family.ts";
@@ -37,6 +41,8 @@ export interface Host {
   readonly model: I40eVfModel;
   readonly port: LoosePort;
   readonly device: ComposedDevice;
+  /** What the guest's VMM makes of the device; the device itself where nobody maps anything. */
+  readonly user: VfioDevice;
   readonly ram: Uint8Array;
 }
 
@@ -49,6 +55,8 @@ export interface WorldOptions {
   readonly options?: Readonly<Record<string, unknown>>;
   /** Whether the guest's driver is started. Default true. */
   readonly start?: boolean;
+  /** BAR0 can be mapped, and a user with these manners does. Default: it cannot. */
+  readonly mapping?: MappingManners;
 }
 
 /** Two or more hosts, one guest, and traffic that is counted frame by frame. */
@@ -76,10 +84,10 @@ export class World {
       // oxlint-disable-next-line no-await-in-loop -- one host after the other
       world.hosts.push(await world.#host(index, model, options));
     }
-    const { device, ram } = world.host;
+    const { user, ram } = world.host;
     world.ram = new GuestRam({ bytes: ram, iova: RAM_IOVA });
     world.driver = createGuestDriver({
-      device,
+      device: user,
       ram: world.ram,
       clock: world.clock,
       createEvent: directEvent,
@@ -105,13 +113,21 @@ export class World {
       clock: this.clock,
     });
     const plugin = world.plugin ?? family.plugin;
-    const device = await compose(model.device, plugin, {
+    const { mapping } = world;
+    const hardware = model.device;
+    const base =
+      mapping === undefined ? hardware : withMappableRegions(hardware, [PCI_REGION.BAR0]);
+    const device = await compose(base, plugin, {
       clock: this.clock,
       options: vfOptionsSchema.parse(world.options ?? {}),
     });
+    const user =
+      mapping === undefined
+        ? device
+        : createMappingUser({ device, hardware, clock: this.clock, manners: mapping });
     const ram = new Uint8Array(RAM_SIZE);
     mapRam(device, ram);
-    return { model, port, device, ram };
+    return { model, port, device, user, ram };
   }
 
   get host(): Host {

@@ -125,7 +125,8 @@ function checkFacet(info: DeviceInfo, facet: RegionFacet, guard: PluginGuard): v
 function checkStart(facet: RegionFacet, size: number, what: string, guard: PluginGuard): void {
   const { startsTrapped, adjustable } = facet;
   if (startsTrapped === undefined) return;
-  if (adjustable === true && areRanges(startsTrapped, size)) return;
+  const may = adjustable === true || startsTrapped.length === 0;
+  if (areRanges(startsTrapped, size) && may) return;
   throw guard.nonsense(
     `${what}, startsTrapped`,
     startsTrapped,

@@ -1,4 +1,5 @@
 export { defineIntelVf } from "./define-intel-vf.ts";
+export type { DoorbellStatus } from "./doorbells/doorbells.ts";
 export type { UntrustedLimits, VfFamily } from "./family.ts";
 export {
   featureTable,
@@ -7,5 +8,5 @@ export {
   type VfFeature,
   type VfFeatureFate,
 } from "./features/index.ts";
-export { type ShadowMode, type VfOptions, vfOptionsSchema } from "./options.ts";
+export { type DoorbellMode, type ShadowMode, type VfOptions, vfOptionsSchema } from "./options.ts";
 export type { SwitchKind, SwitchOutcome, SwitchTotal, SwitchWindow } from "@vfmig/shadow-queue";

@@ -14,6 +14,9 @@ import { DirtyLog } from "@vfmig/shadow-queue";
 import { MailboxRelay } from "../mailbox/mailbox-relay.ts";
 import { VF_REGISTER_COUNT } from "../registers.ts";
 import { describe } from "./describe/describe.ts";
+import { Doorbells } from "./doorbells/doorbells.ts";
+import { mappablePages } from "./doorbells/pages.ts";
+import { TailReadBack } from "./doorbells/read-back.ts";
 import { vfError } from "./errors.ts";
 import type { VfFamily } from "./family.ts";
 import { Bar0 } from "./function/bar0.ts";
@@ -68,7 +71,14 @@ export class IntelVf implements SubDriver {
     // A pair per vector but the mailbox's is what the PF gives by default.
     const vectorCount = context.base.info.irqs[PCI_IRQ.MSIX]?.count ?? 0;
     this.#pool.reserve(Math.min(Math.max(vectorCount - 1, 1), VF_REGISTER_COUNT.queues));
-    const queues = new ShadowQueues(shared, this.#pool);
+    const direct = context.options.doorbells === "direct";
+    const readBack = new TailReadBack(registers, () => doorbells.stir());
+    const queues = new ShadowQueues(
+      { ...shared, readBack: direct ? readBack : undefined },
+      this.#pool,
+    );
+    const areas = direct ? mappablePages(context.base.info) : [];
+    const doorbells = new Doorbells({ parts: () => this.#parts, areas, readBack });
     const always = context.options.shadow === "always";
     queues.relayNew = always;
     const relay = (tx: number, rx: number): void => {
@@ -116,12 +126,13 @@ export class IntelVf implements SubDriver {
       config,
       queues,
       shadow,
+      doorbells,
       vectors,
       mailbox,
       announcement,
       session,
     };
-    this.#bar0 = new Bar0({ ...this.#parts, index: PCI_REGION.BAR0 });
+    this.#bar0 = new Bar0({ ...this.#parts, index: PCI_REGION.BAR0, mappable: areas });
     this.regions = [this.#bar0, config];
     this.reset = {
       prepare: () => this.#forget(),
@@ -153,6 +164,7 @@ export class IntelVf implements SubDriver {
     mailbox.clear();
     mailbox.thaw();
     this.#parts.shadow.reset();
+    this.#parts.doorbells.reset();
     session.phase = "running";
     session.touched = false;
     session.loaded = false;
@@ -191,8 +203,9 @@ export class IntelVf implements SubDriver {
   }
 
   close(): Promise<void> {
-    const { mailbox, vectors, announcement, shadow } = this.#parts;
+    const { mailbox, vectors, announcement, shadow, doorbells } = this.#parts;
     shadow.dispose();
+    doorbells.dispose();
     try {
       mailbox.close();
     } catch (error) {

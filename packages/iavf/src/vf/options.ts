@@ -4,6 +4,9 @@ import type { UncarriedPolicy } from "./features/features.ts";
 /** When the guest's queues are relayed over private rings. */
 export type ShadowMode = "always" | "while-saving";
 
+/** Who sees what the guest writes to the registers of its queues. */
+export type DoorbellMode = "trapped" | "direct";
+
 /** Options of this plugin in the configuration. */
 export interface VfOptions {
   /**
@@ -18,6 +21,13 @@ export interface VfOptions {
    * off by default.
    */
   readonly handBack: boolean;
+  /**
+   * How a guest reaches the registers of its queues. `trapped`: each access comes by, so no page of them
+   * can be mapped. `direct`, with `while-saving`: users may map them while queues are the guest's own, once
+   * the device has shown that tails read back as they were written; they are asked to let go before
+   * queues are relayed.
+   */
+  readonly doorbells: DoorbellMode;
   /** What a guest gets of features that cannot be carried to another host. */
   readonly uncarried: UncarriedPolicy;
   /**
@@ -35,13 +45,20 @@ export interface VfOptions {
   readonly resetMs: number;
 }
 
-export const vfOptionsSchema: z.ZodType<VfOptions> = z.strictObject({
-  shadow: z.enum(["always", "while-saving"]).default("always"),
-  handBack: z.boolean().default(false),
-  uncarried: z.enum(["hide", "refuse", "allow"]).default("hide"),
-  askPolicy: z.boolean().default(true),
-  announce: z.boolean().default(true),
-  drainMs: z.number().min(0).max(10_000).default(50),
-  pfTimeoutMs: z.number().min(1).max(60_000).default(2000),
-  resetMs: z.number().min(1).max(60_000).default(5000),
-});
+export const vfOptionsSchema: z.ZodType<VfOptions> = z
+  .strictObject({
+    shadow: z.enum(["always", "while-saving"]).default("always"),
+    handBack: z.boolean().default(false),
+    doorbells: z.enum(["trapped", "direct"]).default("trapped"),
+    uncarried: z.enum(["hide", "refuse", "allow"]).default("hide"),
+    askPolicy: z.boolean().default(true),
+    announce: z.boolean().default(true),
+    drainMs: z.number().min(0).max(10_000).default(50),
+    pfTimeoutMs: z.number().min(1).max(60_000).default(2000),
+    resetMs: z.number().min(1).max(60_000).default(5000),
+  })
+  .refine(({ doorbells, shadow }) => doorbells === "trapped" || shadow === "while-saving", {
+    path: ["doorbells"],
+    message:
+      '"direct" needs shadow: "while-saving"; queues that are always relayed have to be rung through this process',
+  });

@@ -4,6 +4,7 @@ import type { MailboxBacklog } from "../mailbox/options.ts";
 import type { Announcement, PciConfigSpace, RegisterAccess } from "@vfmig/core/toolkit";
 import type { Offers } from "./describe/offers.ts";
 import type { QueueVectors } from "./function/queue-vectors.ts";
+import type { Doorbells } from "./doorbells/doorbells.ts";
 import type { VfFamily } from "./family.ts";
 import type { VfOptions } from "./options.ts";
 import type { QueueIndices } from "./queues/relays.ts";
@@ -36,6 +37,8 @@ export interface Parts {
   /** When queues are relayed. */
   readonly shadow: ShadowController;
   readonly vectors: QueueVectors;
+  /** Who sees what the guest writes to its queues' registers. */
+  readonly doorbells: Doorbells;
   readonly mailbox: MailboxRelay;
   readonly announcement: Announcement;
   readonly session: Session;

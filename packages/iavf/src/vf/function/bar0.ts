@@ -1,4 +1,4 @@
-import type { RegionFacet, RegionRange } from "@vfmig/core";
+import type { MmapArea, RegionFacet, RegionRange } from "@vfmig/core";
 import type { MailboxRelay } from "../../mailbox/mailbox-relay.ts";
 import { rxTailQueue, txTailQueue, VF_REGISTER, VF_REGISTER_COUNT } from "../../registers.ts";
 import { readRegisters, type RegisterAccess, writeRegisters } from "@vfmig/core/toolkit";
@@ -42,13 +42,17 @@ export interface Bar0Parts {
   readonly queues: ShadowQueues;
   readonly vectors: QueueVectors;
   readonly mailbox: MailboxRelay;
+  /** Pages that users may map while nobody has to see them. */
+  readonly mappable: readonly MmapArea[];
 }
 
 /** BAR0 as the guest sees it. */
 export class Bar0 implements RegionFacet {
   readonly index: number;
   readonly doorbells: readonly RegionRange[] = DOORBELLS;
-  readonly mmap: NonNullable<RegionFacet["mmap"]> = { runtime: [], saving: [] };
+  readonly mmap: NonNullable<RegionFacet["mmap"]>;
+  readonly adjustable: boolean;
+  readonly startsTrapped: readonly RegionRange[];
   readonly #parts: Bar0Parts;
   readonly #guest: RegisterAccess = {
     read: (offset) => this.#read(offset),
@@ -58,6 +62,11 @@ export class Bar0 implements RegionFacet {
   constructor(parts: Bar0Parts) {
     this.#parts = parts;
     this.index = parts.index;
+    const { mappable } = parts;
+    // They are trapped at run time, before queues are relayed, so that saving is in nobody's way.
+    this.mmap = { runtime: mappable, saving: mappable };
+    this.adjustable = mappable.length > 0;
+    this.startsTrapped = mappable;
   }
 
   get trapped(): readonly RegionRange[] {

@@ -47,8 +47,9 @@ export function createHooks(parts: () => Parts): MailboxHooks {
       return guestLinkSpeed(body, resources?.caps ?? 0, hostCaps);
     },
     reset() {
-      const { queues, vectors, session } = parts();
+      const { queues, vectors, session, doorbells } = parts();
       queues.reset();
+      doorbells.reset();
       vectors.reset();
       session.touched = false;
       session.loaded = false;
@@ -62,7 +63,7 @@ function refuse({ context }: Parts, opcode: number, why: string): void {
 }
 
 function judge(parts: Parts, opcode: number, body: Uint8Array): RequestVerdict {
-  const { queues, session, context } = parts;
+  const { queues, session, context, doorbells } = parts;
   const hidden = hiddenOperation(opcode, context.options.uncarried);
   if (hidden !== undefined) {
     refuse(parts, opcode, hidden);
@@ -73,8 +74,14 @@ function judge(parts: Parts, opcode: number, body: Uint8Array): RequestVerdict {
       session.touched = true;
       return { kind: "forward", body: askFor(parts, body) };
     case VIRTCHNL_OP.CONFIG_VSI_QUEUES:
+      doorbells.withdraw();
       return configure(parts, body);
+    case VIRTCHNL_OP.DISABLE_QUEUES:
+      doorbells.withdraw();
+      session.touched = true;
+      return { kind: "forward", body };
     case VIRTCHNL_OP.ENABLE_QUEUES:
+      doorbells.withdraw();
       queues.enabling(parseQueueSelect(body));
       return { kind: "forward", body };
     default:
@@ -128,6 +135,7 @@ function accept(
   const body = show(parts, opcode, reply.body);
   mailbox.conversation.granted(opcode, request, body);
   follow(parts, opcode, request);
+  parts.doorbells.stir();
   return body;
 }
 

@@ -14,8 +14,11 @@ export type HalfMode = "direct" | "held" | "relay";
 /** What a half remembers of its guest while the device works on the guest's ring. */
 export interface HalfState {
   mode: HalfMode;
-  /** The guest's tail has passed the ring's end since the device began at slot 0. */
-  lapped: boolean;
+  /**
+   * The guest's tail has passed the ring's end since the device began at slot 0; undefined where nobody
+   * saw whether it has.
+   */
+  lapped: boolean | undefined;
 }
 
 export function newHalf(mode: HalfMode): HalfState {

@@ -4,6 +4,7 @@ import { rxTail, txTail } from "../../registers.ts";
 import type { RegisterAccess } from "@vfmig/core/toolkit";
 import type { QueuePairConfig } from "../../virtchnl/queues.ts";
 import { type RelayFault, RingRelay } from "@vfmig/shadow-queue";
+import type { TailReadBack } from "../doorbells/read-back.ts";
 import type { VfFamily } from "../family.ts";
 import { type HalfMode, type HalfState, newHalf } from "./halves.ts";
 import type { RingMemory } from "./ring-memory.ts";
@@ -14,6 +15,8 @@ export interface PairParts {
   readonly memory: GuestMemory;
   readonly dirty: DirtySink;
   readonly logger: Logger;
+  /** Sees the tails that reach the device as the guest wrote them; absent where nobody asks. */
+  readonly readBack?: TailReadBack | undefined;
 }
 
 /** One queue pair: the guest's rings, private ones, and relays between them for when they are used. */

@@ -29,8 +29,7 @@ export class ShadowQueues {
   /** Pairs that the PF was asked for and has not granted, oldest request first. */
   readonly #asked: QueuePair[][] = [];
   /** Queues that the device runs, or was asked to run: bit n is queue n. */
-  #txAsked = 0;
-  #rxAsked = 0;
+  readonly #running = { txQueues: 0, rxQueues: 0 };
   #interposed = 0;
 
   constructor(parts: PairParts, pool: RingPool) {
@@ -40,6 +39,7 @@ export class ShadowQueues {
       ...parts,
       pair: (queue) => this.#pairs[queue],
       unconfigured: () => (this.relayNew ? "relay" : "direct"),
+      asked: this.#running,
     });
     this.relays = new QueueRelays(this.#pairs);
   }
@@ -78,7 +78,7 @@ export class ShadowQueues {
 
   /** What has to be disabled at a stop. */
   get asked(): { readonly txQueues: number; readonly rxQueues: number } {
-    return { txQueues: this.#txAsked, rxQueues: this.#rxAsked };
+    return this.#running;
   }
 
   /**
@@ -139,7 +139,12 @@ export class ShadowQueues {
     for (const pair of pairs) {
       // A configuration starts the guest's Tx ring anew; its Rx tail may have been written before.
       this.tails.restartTx(pair.queue);
-      this.#start(pair, this.#bit(this.#txAsked, pair), this.#bit(this.#rxAsked, pair), frozen);
+      this.#start(
+        pair,
+        this.#bit(this.#running.txQueues, pair),
+        this.#bit(this.#running.rxQueues, pair),
+        frozen,
+      );
     }
   }
 
@@ -149,10 +154,10 @@ export class ShadowQueues {
    */
   enabling(select: QueueSelect): void {
     for (const pair of this.pairs) {
-      const tx = this.#bit(select.txQueues & ~this.#txAsked, pair);
-      const rx = this.#bit(select.rxQueues & ~this.#rxAsked, pair);
+      const tx = this.#bit(select.txQueues & ~this.#running.txQueues, pair);
+      const rx = this.#bit(select.rxQueues & ~this.#running.rxQueues, pair);
       pair.clearTails(tx && pair.half.tx.mode !== "direct", rx && pair.half.rx.mode !== "direct");
-      if (rx && pair.half.rx.mode === "direct") {
+      if (rx && pair.half.rx.mode === "direct" && !this.tails.unseen) {
         this.#parts.registers.write(rxTail(pair.queue), this.tails.rx(pair.queue));
       }
     }
@@ -161,14 +166,14 @@ export class ShadowQueues {
 
   /** Counts queues as running on the device, or about to. */
   markAsked(txQueues: number, rxQueues: number): void {
-    this.#txAsked |= txQueues;
-    this.#rxAsked |= rxQueues;
+    this.#running.txQueues |= txQueues;
+    this.#running.rxQueues |= rxQueues;
   }
 
   /** The device has stopped these queues. */
   markStopped(txQueues: number, rxQueues: number): void {
-    this.#txAsked &= ~txQueues;
-    this.#rxAsked &= ~rxQueues;
+    this.#running.txQueues &= ~txQueues;
+    this.#running.rxQueues &= ~rxQueues;
   }
 
   /** The PF granted an ENABLE_QUEUES of the guest. */
@@ -186,8 +191,9 @@ export class ShadowQueues {
 
   /** A queue that begins, begins at 0 on both sides. */
   #start(pair: QueuePair, tx: boolean, rx: boolean, frozen: boolean): void {
-    pair.half.tx.lapped &&= !tx;
-    pair.half.rx.lapped &&= !rx;
+    const lapped = this.tails.unseen ? undefined : false;
+    pair.half.tx.lapped = tx ? lapped : pair.half.tx.lapped;
+    pair.half.rx.lapped = rx ? lapped : pair.half.rx.lapped;
     if (tx && pair.half.tx.mode === "relay") {
       pair.tx.start({ complete: 0, tail: 0 });
       this.#pausedIf(frozen, pair.tx);
@@ -243,8 +249,8 @@ export class ShadowQueues {
     this.#pairs.length = 0;
     this.#asked.length = 0;
     this.tails.reset();
-    this.#txAsked = 0;
-    this.#rxAsked = 0;
+    this.#running.txQueues = 0;
+    this.#running.rxQueues = 0;
     this.#count();
   }
 }

@@ -43,6 +43,11 @@ export class ShadowController {
     return [...this.#reasons];
   }
 
+  /** Queues are relayed, or on their way there; always in the mode `always`. */
+  get busy(): boolean {
+    return this.#always || this.#reasons.size > 0 || this.#entering > 0;
+  }
+
   /** The device writes nothing but what the relays see. */
   get covers(): boolean {
     return this.#parts().queues.pairs.every(
@@ -57,21 +62,24 @@ export class ShadowController {
   /**
    * Settles when every configured pair is relayed. A reason that is there already only waits for that.
    *
-   * @throws VfmigError `ERR_VFMIG_VF_POSITION`, `ERR_VFMIG_PF_SILENT`, `ERR_VFMIG_PF_REFUSED`; the reason
-   *   is not there then
+   * @throws VfmigError `ERR_VFMIG_VF_POSITION`, `ERR_VFMIG_PF_SILENT`, `ERR_VFMIG_PF_REFUSED`, and those of
+   *   {@link Doorbells.trap}; the reason is not there then
    */
   async open(reason: ShadowReason, signal: AbortSignal): Promise<void> {
     this.#reasons.add(reason);
-    this.#parts().queues.relayNew = true;
     this.#handBack.rest();
+    const { mailbox, doorbells, queues } = this.#parts();
     if (this.#always) {
+      queues.relayNew = true;
       return;
     }
     this.#entering++;
-    const { mailbox } = this.#parts();
     // The guest's queues stay what they are while pairs change rings.
     const release = mailbox.holdGuest();
     try {
+      // Before any queue is relayed, which could be only with its tails in our hands.
+      await doorbells.trap(signal);
+      queues.relayNew = true;
       await this.#enterAll(signal);
     } catch (error) {
       this.#reasons.delete(reason);
@@ -110,6 +118,7 @@ export class ShadowController {
     this.#parts().queues.relayNew = needed;
     if (!needed && this.#entering === 0 && !this.#closed) {
       this.#handBack.begin();
+      this.#parts().doorbells.stir();
     }
   }
 
@@ -200,11 +209,12 @@ export class ShadowController {
   #stoppedLate(pair: QueuePair, halves: Halves): void {
     const again = async (): Promise<void> => {
       const parts = this.#parts();
-      const { queues, vectors, context, session, config } = parts;
+      const { queues, vectors, context, session, config, doorbells } = parts;
       const held = pair.half.tx.mode === "held" || pair.half.rx.mode === "held";
       if (!isCurrent(parts, pair) || session.phase !== "running" || held || this.#closed) {
         return;
       }
+      await doorbells.trap();
       context.logger.warn("the PF stopped a queue pair late; it is relayed from here on", {
         queue: pair.queue,
       });

@@ -147,7 +147,9 @@ function txPlace({ context, queues }: PairParts, pair: QueuePair): RingPlace {
 }
 
 function rxPlace({ context, queues }: PairParts, pair: QueuePair): RxPlace {
-  const facts = { tail: queues.tails.rx(pair.queue), lapped: pair.half.rx.lapped };
+  const { tails } = queues;
+  const { lapped } = pair.half.rx;
+  const facts = { tail: tails.rx(pair.queue), rounded: tails.rxIsRounded(pair.queue), lapped };
   return inferRx(context.memory, pair.config.rx, facts);
 }
 

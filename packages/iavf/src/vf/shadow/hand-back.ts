@@ -202,6 +202,7 @@ export class HandBack {
         }),
       );
       this.#missed = result === "done" ? 0 : this.#missed + 1;
+      this.#parts.parts().doorbells.stir();
       this.#noDummies ||= result === "unwalked";
       if (result !== "done") {
         context.logger.info("a queue pair stays relayed for now", { queue: pair.queue, result });

@@ -7,8 +7,13 @@ import type { RxQueueConfig, TxQueueConfig } from "../../virtchnl/queues.ts";
 export interface RingFacts {
   /** The guest's tail, as it wrote it. */
   readonly tail: number;
-  /** The tail has passed the ring's end since the device began at slot 0. */
-  readonly lapped: boolean;
+  /** Up to 7 slots more may be posted: an Rx tail was read from a device that drops its low 3 bits. */
+  readonly rounded?: boolean;
+  /**
+   * The tail has passed the ring's end since the device began at slot 0; undefined where nobody saw
+   * whether it has, so that both have to lead to the same place.
+   */
+  readonly lapped: boolean | undefined;
 }
 
 /** Where the device stands in a guest's ring. */
@@ -32,7 +37,32 @@ export interface RxPlace extends RingPlace {
 export function inferTx(
   memory: GuestMemory,
   ring: Pick<TxQueueConfig, "base" | "length">,
-  { tail, lapped }: RingFacts,
+  facts: RingFacts,
+): RingPlace {
+  return withLap(facts, (known) => placeTx(memory, ring, known));
+}
+
+type Lapped = RingFacts & { readonly lapped: boolean };
+
+function withLap<Place extends RingPlace>(
+  { lapped, ...facts }: RingFacts,
+  place: (known: Lapped) => Place,
+): Place {
+  if (lapped !== undefined) {
+    return place({ ...facts, lapped });
+  }
+  const [first, later] = [place({ ...facts, lapped: false }), place({ ...facts, lapped: true })];
+  const doubt =
+    later.doubt ??
+    first.doubt ??
+    (first.slot === later.slot ? undefined : "nobody saw whether its tail has passed its end");
+  return { ...later, ...(doubt !== undefined && { doubt }) };
+}
+
+function placeTx(
+  memory: GuestMemory,
+  ring: Pick<TxQueueConfig, "base" | "length">,
+  { tail, lapped }: Lapped,
 ): RingPlace {
   const { length } = ring;
   if (tail >= length) {
@@ -102,8 +132,17 @@ export function asksNoReport(
 export function inferRx(
   memory: GuestMemory,
   ring: Pick<RxQueueConfig, "base" | "length" | "bufferSize" | "maxPacket">,
-  { tail, lapped }: RingFacts,
+  facts: RingFacts,
 ): RxPlace {
+  return withLap(facts, (known) => placeRx(memory, ring, known));
+}
+
+function placeRx(
+  memory: GuestMemory,
+  ring: Pick<RxQueueConfig, "base" | "length" | "bufferSize" | "maxPacket">,
+  facts: Lapped,
+): RxPlace {
+  const { tail, lapped } = facts;
   const { length } = ring;
   if (tail >= length) {
     return { slot: 0, half: false, doubt: `its tail ${tail} is beyond its ${length} slots` };
@@ -124,7 +163,7 @@ export function inferRx(
       return { slot: (slot + 1) % length, half: (status & RX_STATUS.EOP) === 0 };
     }
   }
-  return fullRing(memory, ring, { tail, lapped });
+  return fullRing(memory, ring, facts);
 }
 
 /**
@@ -135,10 +174,12 @@ export function inferRx(
 function fullRing(
   memory: GuestMemory,
   ring: Pick<RxQueueConfig, "base" | "length" | "bufferSize" | "maxPacket">,
-  { tail, lapped }: RingFacts,
+  { tail, lapped, rounded = false }: Lapped,
 ): RxPlace {
-  const [gap = tail, second] = slotsWithoutBuffer(memory, ring);
-  if (!lapped && (second !== undefined || gap === tail)) {
+  const [found, second] = slotsWithoutBuffer(memory, ring);
+  const gap = found ?? tail;
+  const atTail = gap === tail || (rounded && gap > tail && gap <= tail + 7);
+  if (!lapped && (second !== undefined || atTail)) {
     return { slot: 0, half: false };
   }
   const place = {
@@ -146,6 +187,11 @@ function fullRing(
     // The guest has cleared the slot that would say so, and may have taken parts of a long frame.
     half: ring.maxPacket > ring.bufferSize,
   };
+  if (found === undefined && rounded) {
+    const doubt =
+      "nothing in it is done, and nothing tells which slot behind its tail is the last posted";
+    return { ...place, doubt };
+  }
   if (second === undefined) {
     return place;
   }
@@ -163,7 +209,8 @@ function slotsWithoutBuffer(
     const at = ring.base + slot * RX_DESCRIPTOR_SIZE;
     const span = memory.find(at, RX_DESCRIPTOR_SIZE, "read");
     const buffer = span === undefined ? -1 : rxAddress(span.data, at - span.base);
-    if (memory.find(buffer, ring.bufferSize, "write") === undefined) {
+    // No driver posts address 0, which in many guests is memory.
+    if (buffer === 0 || memory.find(buffer, ring.bufferSize, "write") === undefined) {
       found.push(slot);
     }
   }

@@ -150,8 +150,8 @@ async function handOver(
     return "failed";
   }
   // The device has begun at slot 0, as after a configuration.
-  pair.half.tx.lapped &&= !halves.tx;
-  pair.half.rx.lapped &&= !halves.rx;
+  pair.half.tx.lapped = halves.tx ? false : pair.half.tx.lapped;
+  pair.half.rx.lapped = halves.rx ? false : pair.half.rx.lapped;
   passTails(parts, pair, halves);
   parts.vectors.refresh();
   return "done";

@@ -6,7 +6,15 @@ import type { QueuePair } from "../queues/queue-pair.ts";
 
 export type PairParts = Pick<
   Parts,
-  "family" | "context" | "registers" | "queues" | "vectors" | "mailbox" | "config" | "session"
+  | "family"
+  | "context"
+  | "registers"
+  | "queues"
+  | "vectors"
+  | "mailbox"
+  | "config"
+  | "session"
+  | "doorbells"
 >;
 
 export const NO_HALF: Halves = { tx: false, rx: false };

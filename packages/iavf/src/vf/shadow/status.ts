@@ -5,10 +5,12 @@ export function shadowStatus({
   context,
   queues,
   shadow,
+  doorbells,
 }: Parts): Readonly<Record<string, unknown>> {
   return {
     shadow: context.options.shadow,
     handBack: context.options.handBack,
+    doorbells: doorbells.status,
     open: shadow.reasons,
     modes: queues.pairs.map(({ queue, half }) => ({
       queue,
