@@ -13,6 +13,17 @@ export const EXIT = {
   undecided: 6,
 } as const;
 
+/** What each says, for people; every code has words. */
+export const EXIT_WORDS: Readonly<Record<keyof typeof EXIT, string>> = {
+  ok: "ok",
+  failed: "a check failed",
+  usage: "usage",
+  configuration: "configuration",
+  environment: "environment",
+  device: "device",
+  undecided: "nobody can say (attribute and diff: a replay had not the same input)",
+};
+
 /** Beginnings of the codes for what a person wrote or installed. */
 const CONFIGURATION: readonly string[] = [
   "ERR_VFMIG_CONFIG_",

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { EXIT } from "./exit-codes.ts";
 import { runCli } from "./program.ts";
 
 describe("vfmig", () => {
@@ -31,6 +32,9 @@ describe("vfmig", () => {
   it("prints help with exit codes and ends with 0", async () => {
     expect(await runCli(["--help"])).toBe(0);
     expect(out).toContain("Exit codes: 0 ok, 1 a check failed");
+    const line = out.slice(out.indexOf("Exit codes:"));
+    for (const code of Object.values(EXIT))
+      expect(line).toMatch(new RegExp(`\\b${code} [a-z]`, "u"));
   });
 
   it("ends with 2 for a word it does not know", async () => {

@@ -9,7 +9,7 @@ import { recordingCommands } from "./commands/recording.ts";
 import { replaceCommand } from "./commands/replace.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { stateCommand } from "./commands/state.ts";
-import { EXIT, exitCodeFor } from "./exit-codes.ts";
+import { EXIT, EXIT_WORDS, exitCodeFor } from "./exit-codes.ts";
 import { createTerminal, type Terminal } from "./output/terminal.ts";
 
 /** What every command gets. */
@@ -21,8 +21,12 @@ export interface CommandContext {
 
 const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
 
+const CODES = (Object.keys(EXIT) as (keyof typeof EXIT)[]).map(
+  (name) => `${EXIT[name]} ${EXIT_WORDS[name]}`,
+);
+
 const HELP_AFTER = `
-Exit codes: 0 ok, 1 a check failed, 2 usage, 3 configuration, 4 environment, 5 device.
+Exit codes: ${CODES.join(", ")}.
 Results go to stdout, everything else to stderr; every command takes --json.`;
 
 /**
