@@ -45,5 +45,73 @@ describe.each(FAMILIES)("$name", (family) => {
       expect(world.missed).toBe(0);
       await world.close();
     });
+
+    test("are trapped while its device is logged, and the guest's own again after the hand-back", async () => {
+      const world = await create();
+      const lost = new Losses();
+      for (let n = 0; n < 3; n++) {
+        // oxlint-disable-next-line no-await-in-loop -- one log after the other
+        await logged(world, lost);
+      }
+      world.quiesce();
+      expect(lost.outside(world)).toEqual([]);
+      expect(world.wrongs()).toEqual([]);
+      await world.close();
+    });
+
+    test.each([
+      [1, 8],
+      [4, 4],
+      [16, 2],
+    ])(
+      "let %i pairs move from wherever their guest is, which only the device knows",
+      async (pairs, moves) => {
+        const seed = 20_261_123 + pairs;
+        const below = random(seed);
+        const model = { queuePairs: pairs, vectors: Math.min(pairs, 4) + 1 };
+        const world = await create({
+          models: [model, model],
+          driver: { queuePairs: pairs, ringSize: [64, 96, 128][below(3)] ?? 64 },
+        });
+        for (let n = 0; n < moves; n++) {
+          // oxlint-disable-next-line no-await-in-loop -- one move after the other
+          await untilMapped(world);
+          // oxlint-disable-next-line no-await-in-loop -- one move after the other
+          await flow(world, below(600));
+          world.frame();
+          world.clock.runSoon(below(6));
+          const from = userOf(world);
+          from.clearCounts();
+          const preCopy = below(2) === 0;
+          // oxlint-disable-next-line no-await-in-loop -- one move after the other
+          const result = await move(world, 1 - world.at, { blackout: below(4), preCopy });
+          expect(from.mapped(PCI_REGION.BAR0)).toEqual([]);
+          world.quiesce();
+          const missed = [...result.truth.difference(result.dirty)];
+          const found = { missed, forgotten: result.forgotten, wrongs: world.wrongs() };
+          expect({ seed, n, ...found }).toEqual({ seed, n, missed: [], forgotten: [], wrongs: [] });
+        }
+        await world.close();
+      },
+      60_000,
+    );
   });
 });
+
+/** A log of a guest that has its queues' registers mapped, and hand-back until it has them again. */
+async function logged(world: World, lost: Losses): Promise<void> {
+  await untilMapped(world, undefined, lost);
+  await flow(world, 700, undefined, lost);
+  await startLog(world, lost);
+  expect(mappedPages(world)).toEqual([]);
+  expect(modes(world)).toEqual(new Set(["relay"]));
+  expect(doorbells(world).why).toContain("logged");
+  await flow(world, 500, undefined, lost);
+  await stopLog(world);
+  await untilDirect(world, undefined, lost);
+  await untilMapped(world, undefined, lost);
+  const before = status(world).relayed;
+  userOf(world).clearCounts();
+  await flow(world, 500, undefined, lost);
+  expect([queueMessages(world), status(world).relayed]).toEqual([0, before]);
+}
