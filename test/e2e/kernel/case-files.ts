@@ -25,6 +25,7 @@ export const CASE_FILES: readonly CaseFile[] = [
     mdevs: true,
   },
   { title: "wrong uses", path: at("wrong-use-cases.ts"), kinds: ["debian", "iommufd"] },
+  { title: "commands", path: at("command-cases.ts"), kinds: ["debian"] },
   {
     title: "mtty",
     path: at("mtty-move-cases.ts"),
@@ -36,6 +37,7 @@ export const CASE_FILES: readonly CaseFile[] = [
   // Our own kernel has no network beyond its drivers.
   { title: "igb", path: at("igb-cases.ts"), kinds: ["debian"] },
   { title: "native speed", path: at("native-speed-cases.ts"), kinds: ["debian"] },
+  { title: "served", path: at("served-cases.ts"), kinds: ["debian", "iommufd"] },
   // Takes the NIC apart, and puts it together again.
   { title: "the NIC", path: at("nic-cases.ts"), kinds: ["debian", "iommufd"] },
 ];

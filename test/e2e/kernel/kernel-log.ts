@@ -2,8 +2,8 @@
 const COMPLAINTS: readonly RegExp[] = [
   /WARNING:|BUG:|Oops|Call Trace|general protection|RIP:|KASAN|UBSAN|Out of memory/u,
   /INFO: task .* blocked|soft lockup|hard LOCKUP|NETDEV WATCHDOG/u,
-  /DMAR:.*(?:fault|error|invalid|\[DMA|\[INTR)|AER:/iu,
-  /(?:vfio|iommu|mtty|igb|e1000).*(?:error|fail|invalid|incorrect|bogus|denied|timed out|required|unable|cannot)/iu,
+  /DMAR:.*(?:fault|error|\binvalid\b|\[DMA|\[INTR)|AER:.*(?:error|fatal)/iu,
+  /(?:vfio|iommu|mtty|igb|e1000).*(?:error|fail|\binvalid\b|incorrect|bogus|denied|timed out|required|unable|cannot)/iu,
 ];
 
 /** Complaints that are known, and why each is none of the cases' fault. */

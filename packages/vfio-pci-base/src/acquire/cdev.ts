@@ -96,7 +96,11 @@ function bind(
     }
     if (errno === "EPERM") throw notViable(facts, error);
     if (errno === "EACCES" || errno === "EINVAL") {
-      throw tokenFault(calls.device, errno, vfToken !== undefined, error);
+      const more =
+        errno === "EINVAL"
+          ? ' Kernels before 6.17 know no tokens by iommufd: there, set the option path to "group".'
+          : "";
+      throw tokenFault(calls.device, errno, vfToken !== undefined, error, more);
     }
     throw error;
   }

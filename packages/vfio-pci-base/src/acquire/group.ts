@@ -134,15 +134,21 @@ function getDevice(
   }
 }
 
-/** The refusal of a VF token, or of none. */
-export function tokenFault(name: string, errno: string, given: boolean, cause: unknown): unknown {
+/** The refusal of a VF token, or of none; `more` is a sentence about the way to the device. */
+export function tokenFault(
+  name: string,
+  errno: string,
+  given: boolean,
+  cause: unknown,
+  more = "",
+): unknown {
   return baseFault(
     "ERR_VFMIG_VFIO_TOKEN",
     `${name} was refused with ${errno}: ${
       given
         ? "the VF token is not that of its PF, or the PF has none"
         : "its PF belongs to a user who protects its VFs by a token, and none was given"
-    }. Set the option vfToken to the UUID that the PF's owner chose, or leave it out where there is none.`,
+    }. Set the option vfToken to the UUID that the PF's owner chose, or leave it out where there is none.${more}`,
     { device: name, errno, tokenGiven: given },
     cause,
   );

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { silentLogger, systemClock } from "@vfmig/core";
-import { openHost } from "@vfmig/host";
+import { openHost, type Host } from "@vfmig/host";
 import { createLinuxIo } from "@vfmig/linux";
 import { connectVfioUser, type VfioUserClient } from "@vfmig/vfio-user";
 import type { DeviceEntry } from "../../serve/configurations.ts";
@@ -14,6 +14,7 @@ const OPEN_LIMIT_MS = 150_000;
 
 /** Devices that our host serves in the guest, each in a process of its own and with a client here. */
 export interface Serving extends AsyncDisposable {
+  readonly host: Host;
   readonly clients: readonly VfioUserClient[];
 }
 
@@ -33,5 +34,5 @@ export async function serve(entries: readonly DeviceEntry[], regionFds = false):
     clients.push(stack.use(client));
   }
   const opened = stack.move();
-  return { clients, [Symbol.asyncDispose]: async () => opened.disposeAsync() };
+  return { host, clients, [Symbol.asyncDispose]: async () => opened.disposeAsync() };
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
 import { systemClock, type IrqEvent, type VfioDevice } from "@vfmig/core";
 import { EventFd, type NativeIo } from "@vfmig/linux";
 import { GuestRam, type GuestDriver } from "@vfmig/testkit/guest";
@@ -9,6 +10,9 @@ const RAM_BYTES = 8 * 2 ** 20;
 const RAM_IOVA = 0x1_0000_0000n;
 /** Nobody has it: the network gives what is for it to all its ports, and so to the echo. */
 const PEER_MAC = "02:00:00:00:00:0b";
+
+/** For frames that are still on their way. */
+const SETTLE_MS = 500;
 
 /** Frames that went and came back. */
 export interface Exchanged {
@@ -97,6 +101,31 @@ export class EchoGuest implements AsyncDisposable {
     }
     assert.equal(back.size, count);
     return { seconds: (performance.now() - began) / 1000, roundTripsMs };
+  }
+
+  /**
+   * Sends a frame every `intervalMs` until `signal`, whatever comes of the ones before.
+   * @returns how many the device took, and how many of those came back
+   */
+  async stream(
+    intervalMs: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly sent: number; readonly back: number }> {
+    const frame = makeFrame(this.#driver.mac, PEER_MAC);
+    const back = new Set<number>();
+    let sent = 0;
+    this.#onNumber = (number) => void back.add(number);
+    try {
+      while (!signal.aborted) {
+        setNumber(frame, sent);
+        if (this.#driver.send(frame)) sent += 1;
+        await pause(intervalMs);
+      }
+      await pause(SETTLE_MS);
+    } finally {
+      this.#onNumber = () => {};
+    }
+    return { sent, back: back.size };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
