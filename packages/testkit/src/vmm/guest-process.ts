@@ -1,14 +1,18 @@
 import { VfmigError } from "@vfmig/core";
+import { answerParent, tellParent } from "../child/answer-parent.ts";
 import { GuestMachine } from "./guest-machine.ts";
-import type { GuestMessage, GuestSaying } from "./ipc.ts";
+import type { GuestCommand, GuestFaultEvent } from "./ipc.ts";
 
-/** A guest and its VMM in a process of their own: commands in, answers out, and an end with its parent. */
+/** A guest and its VMM in a process of their own. */
 class GuestMain {
   #guest: GuestMachine | undefined;
 
-  async run(command: GuestMessage): Promise<unknown> {
+  async run(command: GuestCommand): Promise<unknown> {
     if (command.do === "open") {
-      this.#guest = await GuestMachine.open(command, (message) => say({ say: "fault", message }));
+      this.#guest = await GuestMachine.open(command, (fault) => {
+        const event: GuestFaultEvent = { fault };
+        tellParent(event);
+      });
       return null;
     }
     const guest = this.#guest;
@@ -37,24 +41,8 @@ class GuestMain {
   }
 }
 
-function say(saying: GuestSaying): void {
-  process.send?.(saying);
-}
-
-async function answer(main: GuestMain, command: GuestMessage): Promise<void> {
-  try {
-    say({ say: "answer", id: command.id, value: await main.run(command) });
-  } catch (error) {
-    const known = VfmigError.is(error) ? error : undefined;
-    const message = error instanceof Error ? error.message : String(error);
-    const { id } = command;
-    say({ say: "refusal", id, code: known?.code, layer: known?.layer, message });
-  }
-}
-
 if (import.meta.main && process.send !== undefined) {
   const main = new GuestMain();
-  process.on("message", (message) => void answer(main, message as GuestMessage));
-  // The parent's end of the channel closes with it, however it ends.
-  process.on("disconnect", () => process.exit(0));
+  // Both ends are this package's own.
+  answerParent(async (command) => await main.run(command as GuestCommand));
 }

@@ -44,16 +44,7 @@ export interface GuestAnswers {
   readonly close: null;
 }
 
-export type GuestMessage = GuestCommand & { readonly id: number };
-
-/** What a guest's process says. `fault` comes unasked: the guest's driver met what no sound device does. */
-export type GuestSaying =
-  | { readonly say: "answer"; readonly id: number; readonly value: unknown }
-  | {
-      readonly say: "refusal";
-      readonly id: number;
-      readonly code: string | undefined;
-      readonly layer: string | undefined;
-      readonly message: string;
-    }
-  | { readonly say: "fault"; readonly message: string };
+/** Comes unasked: the guest's driver met what no sound device does. */
+export interface GuestFaultEvent {
+  readonly fault: string;
+}

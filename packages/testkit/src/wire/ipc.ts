@@ -9,11 +9,10 @@ export type WirePlace =
   | { readonly name: string; readonly path: string }
   | { readonly name: string; readonly lan: LanOptions };
 
-/** What a parent tells a wire process. Every command is answered by `done` or `failed` of its id. */
+/** What a parent asks of a wire process. */
 export type WireCommand =
   | {
-      readonly type: "open";
-      readonly id: number;
+      readonly do: "open";
       readonly ports: readonly WirePlace[];
       /** Port that is connected first; default the first one. */
       readonly connected?: string | undefined;
@@ -21,14 +20,18 @@ export type WireCommand =
       readonly traffic: TrafficChoice;
       readonly guestMac: string;
     }
-  | { readonly type: "start"; readonly id: number; readonly rate: number }
-  | { readonly type: "stop"; readonly id: number }
-  | {
-      readonly type: "windows";
-      readonly id: number;
-      readonly windows: readonly StopWindow[];
-    }
-  | { readonly type: "report"; readonly id: number };
+  | { readonly do: "start"; readonly rate: number }
+  | { readonly do: "stop" }
+  | { readonly do: "windows"; readonly windows: readonly StopWindow[] }
+  | { readonly do: "report" };
+
+export interface WireAnswers {
+  readonly open: null;
+  readonly start: null;
+  readonly stop: null;
+  readonly windows: null;
+  readonly report: WireReport;
+}
 
 const portSchema: z.ZodType<WirePlace> = z.union([
   z.strictObject({ name: z.string(), path: z.string() }),
@@ -44,36 +47,23 @@ const windowSchema = z.strictObject({
 });
 
 /** Checks a {@link WireCommand}. */
-export const wireCommandSchema: z.ZodType<WireCommand> = z.discriminatedUnion("type", [
+export const wireCommandSchema: z.ZodType<WireCommand> = z.discriminatedUnion("do", [
   z.strictObject({
-    type: z.literal("open"),
-    id: z.int(),
+    do: z.literal("open"),
     ports: z.array(portSchema).min(1),
     connected: z.string().optional(),
     traffic: trafficChoiceSchema,
     guestMac: z.string(),
   }),
-  z.strictObject({ type: z.literal("start"), id: z.int(), rate: z.number() }),
-  z.strictObject({ type: z.literal("stop"), id: z.int() }),
-  z.strictObject({ type: z.literal("windows"), id: z.int(), windows: z.array(windowSchema) }),
-  z.strictObject({ type: z.literal("report"), id: z.int() }),
+  z.strictObject({ do: z.literal("start"), rate: z.number() }),
+  z.strictObject({ do: z.literal("stop") }),
+  z.strictObject({ do: z.literal("windows"), windows: z.array(windowSchema) }),
+  z.strictObject({ do: z.literal("report") }),
 ]);
 
-/** An error on its way between processes; as `VfmigError.toJSON` gives it. */
-export interface WireProcessError {
-  readonly code: string;
-  readonly message: string;
-}
-
-/** What a wire process tells its parent. Times are `CLOCK_MONOTONIC` in milliseconds. */
-export type WireMessage =
-  | { readonly type: "done"; readonly id: number; readonly report?: WireReport | undefined }
-  | { readonly type: "failed"; readonly id: number; readonly error: WireProcessError }
+/** What a wire process tells its parent unasked. Times are `CLOCK_MONOTONIC` in milliseconds. */
+export type WireEvent =
   | { readonly type: "progress"; readonly progress: WireProgress }
   | { readonly type: "moved"; readonly event: MovedEvent }
   | { readonly type: "accepted"; readonly event: AcceptedEvent }
-  | {
-      readonly type: "closed";
-      readonly port: string;
-      readonly error?: WireProcessError | undefined;
-    };
+  | { readonly type: "closed"; readonly port: string; readonly reason?: string | undefined };

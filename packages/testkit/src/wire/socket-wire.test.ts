@@ -164,6 +164,6 @@ describe("a wire process", () => {
     const ports = [{ name: "a", path: join(folder, "nobody") }];
     await expect(
       startWireProcess({ ports, traffic: { kind: "pcap", capture }, guestMac }),
-    ).rejects.toThrow(/ERR_VFMIG_WIRE_PORT/u);
+    ).rejects.toMatchObject({ code: "ERR_VFMIG_WIRE_PORT" });
   });
 });

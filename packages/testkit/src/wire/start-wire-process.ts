@@ -1,9 +1,8 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { VfmigError } from "@vfmig/core";
+import { Child } from "../child/child.ts";
 import type { StopWindow } from "../traffic/accounting.ts";
 import type { TrafficChoice } from "../traffic/open-traffic.ts";
-import type { WireCommand, WireMessage, WirePlace } from "./ipc.ts";
+import type { WireAnswers, WireCommand, WireEvent, WirePlace } from "./ipc.ts";
 import type { AcceptedEvent, MovedEvent, WireProgress, WireReport } from "./wire.ts";
 
 export interface WireProcessOptions {
@@ -34,49 +33,33 @@ export interface WireProcess extends AsyncDisposable {
 
 /**
  * Starts a wire process and joins it to ports that listen already. It ends with its parent.
- * @throws VfmigError `ERR_VFMIG_WIRE_COMMAND` with what the process said
+ * @throws VfmigError with the code that the process gave, or `ERR_VFMIG_WIRE_COMMAND`
  */
 export async function startWireProcess(options: WireProcessOptions): Promise<WireProcess> {
-  const wire = new ForkedWire(options);
+  const child: WireChild = new Child({
+    beside: import.meta.url,
+    main: "wire-process",
+    failure,
+    onEvent: (event) => tell(options, event),
+    onDeath: options.onDeath,
+  });
   const { ports, connected, traffic, guestMac } = options;
   try {
-    await wire.ask({
-      type: "open",
-      ports: [...ports],
-      ...(connected === undefined ? {} : { connected }),
-      traffic,
-      guestMac,
-    });
+    await child.ask({ do: "open", ports, connected, traffic, guestMac });
   } catch (error) {
-    await wire[Symbol.asyncDispose]();
+    await child[Symbol.asyncDispose]();
     throw error;
   }
-  return wire;
+  return new ChildWire(child);
 }
 
-type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
-type Answer = PromiseWithResolvers<WireReport | undefined>;
+type WireChild = Child<WireCommand, WireAnswers, WireEvent>;
 
-class ForkedWire implements WireProcess {
-  readonly #child: ChildProcess;
-  readonly #options: WireProcessOptions;
-  readonly #answers = new Map<number, Answer>();
-  readonly #ended = Promise.withResolvers<undefined>();
-  #id = 0;
-  #closing = false;
+class ChildWire implements WireProcess {
+  readonly #child: WireChild;
 
-  constructor(options: WireProcessOptions) {
-    this.#options = options;
-    // Tests run the sources; Node strips their types, and finds the other packages' sources by condition.
-    const fromSource = import.meta.url.endsWith(".ts");
-    const main = new URL(fromSource ? "./wire-process.ts" : "./wire-process.js", import.meta.url);
-    this.#child = fork(fileURLToPath(main), {
-      execArgv: fromSource ? ["--conditions=@vfmig/source"] : [],
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-    });
-    this.#child.on("message", (message: unknown) => this.#message(message));
-    this.#child.on("error", (error) => this.#died(error.message));
-    this.#child.on("exit", (code, signal) => this.#died(`it ended with ${signal ?? code}`));
+  constructor(child: WireChild) {
+    this.#child = child;
   }
 
   get pid(): number | undefined {
@@ -84,62 +67,39 @@ class ForkedWire implements WireProcess {
   }
 
   async start(rate: number): Promise<void> {
-    await this.ask({ type: "start", rate });
+    await this.#child.ask({ do: "start", rate });
   }
 
   async stop(): Promise<void> {
-    await this.ask({ type: "stop" });
+    await this.#child.ask({ do: "stop" });
   }
 
   async setWindows(windows: readonly StopWindow[]): Promise<void> {
-    await this.ask({ type: "windows", windows: [...windows] });
+    await this.#child.ask({ do: "windows", windows });
   }
 
   async report(): Promise<WireReport> {
-    const report = await this.ask({ type: "report" });
-    if (report === undefined) throw failure("it answered without a report");
-    return report;
-  }
-
-  async ask(command: Unnumbered<WireCommand>): Promise<WireReport | undefined> {
-    if (!this.#child.connected) throw failure("it has ended");
-    const id = this.#id++;
-    const answer: Answer = Promise.withResolvers();
-    this.#answers.set(id, answer);
-    this.#child.send({ ...command, id });
-    return await answer.promise;
+    return await this.#child.ask({ do: "report" });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing = true;
-    if (this.#child.connected) this.#child.disconnect();
-    await this.#ended.promise;
+    await this.#child[Symbol.asyncDispose]();
   }
+}
 
-  #message(received: unknown): void {
-    // Both ends are this package's own.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-    const message = received as WireMessage;
-    const options = this.#options;
-    if (message.type === "progress") options.onProgress?.(message.progress);
-    else if (message.type === "moved") options.onMoved?.(message.event);
-    else if (message.type === "accepted") options.onAccepted?.(message.event);
-    else if (message.type === "closed") options.onClosed?.(message.port, message.error?.message);
-    else {
-      const answer = this.#answers.get(message.id);
-      this.#answers.delete(message.id);
-      if (message.type === "done") answer?.resolve(message.report);
-      else answer?.reject(failure(`${message.error.code}: ${message.error.message}`));
-    }
-  }
-
-  #died(why: string): void {
-    const error = failure(why);
-    for (const answer of this.#answers.values()) answer.reject(error);
-    this.#answers.clear();
-    this.#ended.resolve(undefined);
-    if (!this.#closing) this.#options.onDeath?.(error);
-    this.#closing = true;
+function tell(options: WireProcessOptions, event: WireEvent): void {
+  switch (event.type) {
+    case "progress":
+      options.onProgress?.(event.progress);
+      break;
+    case "moved":
+      options.onMoved?.(event.event);
+      break;
+    case "accepted":
+      options.onAccepted?.(event.event);
+      break;
+    case "closed":
+      options.onClosed?.(event.port, event.reason);
   }
 }
 

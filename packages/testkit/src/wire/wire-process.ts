@@ -1,46 +1,42 @@
 import { systemClock, type Timer, VfmigError } from "@vfmig/core";
+import { answerParent, tellParent } from "../child/answer-parent.ts";
 import { FrameSource } from "../traffic/frame-source.ts";
 import { openTraffic } from "../traffic/open-traffic.ts";
 import { createWire } from "./create-wire.ts";
-import {
-  type WireCommand,
-  wireCommandSchema,
-  type WireMessage,
-  type WireProcessError,
-} from "./ipc.ts";
+import { type WireCommand, wireCommandSchema, type WireEvent } from "./ipc.ts";
 import type { Wire, WireReport } from "./wire.ts";
 
 /** Between two progress messages, in milliseconds. */
 const PROGRESS_MS = 250;
 
-/** A wire in a process of its own: commands in, events out, and an end when its parent is gone. */
+/** A wire in a process of its own. */
 class WireMain {
   #wire: Wire | undefined;
   #progress: Timer | undefined;
 
   /** @throws VfmigError `ERR_VFMIG_WIRE_COMMAND` and those of the wire */
-  async run(command: WireCommand): Promise<WireReport | undefined> {
-    if (command.type === "open") {
+  async run(command: WireCommand): Promise<WireReport | null> {
+    if (command.do === "open") {
       await this.#open(command);
-      return undefined;
+      return null;
     }
     const wire = this.#wire;
-    if (wire === undefined) throw outOfOrder(`"${command.type}" came before "open"`);
-    if (command.type === "start") {
+    if (wire === undefined) throw outOfOrder(`"${command.do}" came before "open"`);
+    if (command.do === "start") {
       wire.start(command.rate);
       this.#tellProgress(wire);
-    } else if (command.type === "stop") {
+    } else if (command.do === "stop") {
       this.#progress?.cancel();
       await wire.stop();
-    } else if (command.type === "windows") {
+    } else if (command.do === "windows") {
       wire.setWindows(command.windows);
     } else {
       return wire.report();
     }
-    return undefined;
+    return null;
   }
 
-  async #open(command: WireCommand & { type: "open" }): Promise<void> {
+  async #open(command: WireCommand & { readonly do: "open" }): Promise<void> {
     if (this.#wire !== undefined) throw outOfOrder(`a second "open"`);
     const plan = openTraffic(command.traffic, command.guestMac);
     this.#wire = await createWire({
@@ -52,7 +48,7 @@ class WireMain {
       onMoved: (event) => tell({ type: "moved", event }),
       onAccepted: (event) => tell({ type: "accepted", event }),
       onClosed: (port, error) =>
-        tell({ type: "closed", port, error: error === undefined ? undefined : plainError(error) }),
+        tell({ type: "closed", port, reason: error === undefined ? undefined : reasonOf(error) }),
     });
   }
 
@@ -65,9 +61,8 @@ class WireMain {
   }
 }
 
-function tell(message: WireMessage): void {
-  // The channel may break between the look and the write; `disconnect` then ends the process.
-  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+function tell(event: WireEvent): void {
+  tellParent(event);
 }
 
 function outOfOrder(why: string): VfmigError {
@@ -76,29 +71,15 @@ function outOfOrder(why: string): VfmigError {
   });
 }
 
-function plainError(error: unknown): WireProcessError {
-  if (VfmigError.is(error)) return { code: error.code, message: error.message };
-  return { code: "ERR_VFMIG_WIRE_COMMAND", message: String(error) };
-}
-
-async function answer(main: WireMain, message: unknown): Promise<void> {
-  const parsed = wireCommandSchema.safeParse(message);
-  if (!parsed.success) {
-    const error = outOfOrder(`a malformed command: ${parsed.error.message}`);
-    tell({ type: "failed", id: -1, error: plainError(error) });
-    return;
-  }
-  const { id } = parsed.data;
-  try {
-    tell({ type: "done", id, report: await main.run(parsed.data) });
-  } catch (error) {
-    tell({ type: "failed", id, error: plainError(error) });
-  }
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 if (import.meta.main && process.send !== undefined) {
   const main = new WireMain();
-  process.on("message", (message) => void answer(main, message));
-  // The parent's end of the channel closes with it, however it ends.
-  process.on("disconnect", () => process.exit(0));
+  answerParent(async (question) => {
+    const parsed = wireCommandSchema.safeParse(question);
+    if (!parsed.success) throw outOfOrder(`a malformed command: ${parsed.error.message}`);
+    return await main.run(parsed.data);
+  });
 }
