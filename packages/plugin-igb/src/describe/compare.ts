@@ -12,7 +12,12 @@ export function compare(
   source: DeviceDescription,
   target: DeviceDescription,
 ): readonly Incompatibility[] {
-  return [...shape(source, target), ...uncarried(source), ...address(source, target)];
+  return [
+    ...shape(source, target),
+    ...uncarried(source),
+    ...queues(source),
+    ...address(source, target),
+  ];
 }
 
 function shape(source: DeviceDescription, target: DeviceDescription): Incompatibility[] {
@@ -33,6 +38,19 @@ function uncarried(source: DeviceDescription): Incompatibility[] {
     target: false,
     reason: `the guest has used ${name}, which this plugin cannot carry; reset the VF in the guest`,
   }));
+}
+
+/** Queues that the guest has to itself have to be such that they can be relayed. */
+function queues({ uses: { doubt } }: DeviceDescription): Incompatibility[] {
+  if (typeof doubt !== "string") return [];
+  return [
+    {
+      field: "queues",
+      source: doubt,
+      target: null,
+      reason: `the guest's queues cannot be relayed, so that its VF cannot be saved: ${doubt}`,
+    },
+  ];
 }
 
 /** The guest's address has to be one that the target's VF may have. */

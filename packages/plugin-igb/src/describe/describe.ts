@@ -3,6 +3,7 @@ import { DRIVER } from "../driver.ts";
 import { opcodeName } from "../mailbox/messages.ts";
 import { addressPolicy } from "../migration/address.ts";
 import type { Parts } from "../parts.ts";
+import { doubtOf } from "../shadow/doubt.ts";
 import { stateFormat } from "../state/schema.ts";
 
 /**
@@ -16,6 +17,7 @@ export async function describe(parts: Parts): Promise<DeviceDescription> {
   const address = await addressPolicy(parts);
   const bar0Size = info.regions[PCI_REGION.BAR0]?.size ?? 0;
   const { conversation } = parts.mailbox;
+  const doubt = parts.shadow.mode === "direct" ? doubtOf(parts) : undefined;
   return {
     driver: DRIVER,
     state: { version: stateFormat.version, reads: [...stateFormat.reads] },
@@ -33,6 +35,7 @@ export async function describe(parts: Parts): Promise<DeviceDescription> {
       vlans: conversation.vlans.size,
       multicast: conversation.multicast.length,
       maxFrame: conversation.maxFrame ?? null,
+      ...(doubt === undefined ? {} : { doubt }),
       uncarried: Array.from(conversation.uncarried, opcodeName),
     },
   };

@@ -247,6 +247,8 @@ export abstract class RelayedQueue {
     const { head, tail } = this.settings;
     this.#place({ complete: head, tail: head });
     this.#deviceTail = tail;
+    // From here on the relay knows; a guest that switches a queue on says where it begins.
+    this.settings.head = 0;
     return this.#relay;
   }
 

@@ -52,10 +52,10 @@ export async function move(world: World, options: MoveOptions = {}): Promise<Mov
   try {
     between?.();
     await world.settle(into.migration.writeData(state));
-    world.driver.rebind({ device: target, memory: targetRam });
+    world.driver.rebind({ device: world.reach(to), memory: targetRam });
     await world.settle(into.migration.setState("running"));
   } catch (error) {
-    world.driver.rebind({ device: source, memory: sourceRam });
+    world.driver.rebind({ device: world.reach(1 - to), memory: sourceRam });
     await world.settle(target.reset());
     await world.settle(from.migration.setState("running"));
     await world.settle(from.logging.stop());

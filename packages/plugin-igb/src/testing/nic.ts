@@ -4,6 +4,9 @@ import { FLAG, OPCODE } from "../mailbox/messages.ts";
 import { PfVf } from "./pf.ts";
 import { NicVf } from "./vf.ts";
 
+/** Until a write-back is there, where it comes late. */
+const WRITE_BACK_MS = 3;
+
 export interface NicOptions {
   readonly clock: Clock;
   /** Milliseconds until the PF's driver looks after its VFs. Default 0.05. */
@@ -38,6 +41,7 @@ export class Nic {
           pf,
           transmit: (frame) => this.#transmit(frame, index),
           kickPf: () => this.#kick(),
+          later: (run) => void clock.after(WRITE_BACK_MS, run),
         }),
     );
   }

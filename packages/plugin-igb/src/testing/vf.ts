@@ -35,6 +35,8 @@ export interface VfSurroundings {
   readonly transmit: (frame: Uint8Array) => void;
   /** The PF works on this VF's mailbox and resets, later. */
   readonly kickPf: () => void;
+  /** Runs something once a write-back has taken its time. */
+  readonly later: (run: () => void) => void;
 }
 
 /**
@@ -49,6 +51,9 @@ export class NicVf implements VfioDevice {
   request = false;
   wasReset = false;
   enabled = false;
+  /** As silicon may do: heads run ahead of write-backs, and are 0 whatever is written. */
+  lateWriteBacks = false;
+  startsAtZero = false;
   readonly registers: Uint32Array = new Uint32Array(BAR0_SIZE / 4);
   readonly #around: VfSurroundings;
   readonly #config = new Uint8Array(256);
@@ -61,6 +66,8 @@ export class NicVf implements VfioDevice {
   #causes = 0;
   #autoClear = 0;
   #contexts = 0;
+  /** What QEMU keeps of IVAR0: all that was ever written. */
+  #mapped = 0;
 
   constructor(around: VfSurroundings) {
     this.#around = around;
@@ -142,6 +149,7 @@ export class NicVf implements VfioDevice {
   pfReset(): void {
     this.registers.fill(0);
     this.#bits |= MAILBOX.RSTD;
+    this.#mapped = 0;
     this.enabled = false;
   }
 
@@ -158,13 +166,15 @@ export class NicVf implements VfioDevice {
     const offset = iova - read.base;
     const address = data.getUint32(offset, true) + data.getUint32(offset + 4, true) * 2 ** 32;
     this.#memory.write(address, frame);
-    data.setUint32(offset, 0, true);
-    data.setUint32(offset + 4, 0, true);
-    data.setUint32(offset + 12, frame.length, true);
-    data.setUint32(offset + 8, 3, true);
     this.registers[(at + QUEUE.HEAD) / 4] = (head + 1) % ring.count;
     this.#count(0x0f10);
-    this.#raiseIvar(this.#reg(REGISTER.IVAR0));
+    this.#writeBack(() => {
+      data.setUint32(offset, 0, true);
+      data.setUint32(offset + 4, 0, true);
+      data.setUint32(offset + 12, frame.length, true);
+      data.setUint32(offset + 8, 3, true);
+      this.#raiseIvar(this.#mapped);
+    });
     return true;
   }
 
@@ -216,6 +226,13 @@ export class NicVf implements VfioDevice {
       case REGISTER.EIAC:
         this.#autoClear |= value;
         break;
+      case REGISTER.IVAR0:
+        this.#mapped |= value;
+        break;
+      case REGISTER.RX_QUEUE + QUEUE.HEAD:
+      case REGISTER.TX_QUEUE + QUEUE.HEAD:
+        if (this.startsAtZero) this.registers[offset / 4] = 0;
+        break;
       case REGISTER.TX_QUEUE + QUEUE.TAIL:
         this.#send();
         break;
@@ -264,8 +281,15 @@ export class NicVf implements VfioDevice {
     this.#around.transmit(Uint8Array.from(Buffer.concat(parts.splice(0))));
     this.#count(0x0f14);
     if ((command & 0x0800_0000) === 0) return;
-    data.setUint32(offset + 12, (data.getUint32(offset + 12, true) | 1) >>> 0, true);
-    this.#raiseIvar(this.#reg(REGISTER.IVAR0) >>> 8);
+    this.#writeBack(() => {
+      data.setUint32(offset + 12, (data.getUint32(offset + 12, true) | 1) >>> 0, true);
+      this.#raiseIvar(this.#mapped >>> 8);
+    });
+  }
+
+  #writeBack(run: () => void): void {
+    if (this.lateWriteBacks) this.#around.later(run);
+    else run();
   }
 
   #ring(at: number): { readonly base: number; readonly count: number } {
@@ -322,7 +346,12 @@ function deviceInfo(name: string): DeviceInfo {
     resettable: true,
     regions: Array.from({ length: PCI_REGION.VGA + 1 }, (_, index) => {
       const size = sizes[index] ?? 0;
-      return { index, size, read: size > 0, write: size > 0 };
+      // As the kernel has it: all of a BAR, where its descriptor is handed out.
+      const mmap =
+        index === PCI_REGION.BAR0
+          ? { fd: -1, fdOffset: 0n, areas: [{ offset: 0, size }] }
+          : undefined;
+      return { index, size, read: size > 0, write: size > 0, mmap };
     }),
     irqs: Array.from({ length: PCI_IRQ.REQ + 1 }, (_, index) => {
       const count = index === PCI_IRQ.MSIX ? 3 : 0;

@@ -1,4 +1,4 @@
-import { compose, type ComposedDevice, type Logger } from "@vfmig/core";
+import { compose, type ComposedDevice, type Logger, type VfioDevice } from "@vfmig/core";
 import {
   createManualClock,
   directEvent,
@@ -13,6 +13,7 @@ import {
 import { createIgbGuestDriver } from "@vfmig/testkit/guest-igb";
 import igbVf from "../index.ts";
 import { optionsSchema } from "../options.ts";
+import { MappedUser } from "./mapped-user.ts";
 import { Nic, type NicOptions } from "./nic.ts";
 
 export const GUEST_MAC = "02:00:00:00:00:0a";
@@ -30,6 +31,8 @@ export interface WorldOptions {
   readonly prepare?: (world: World) => void;
   /** Whether it is. Default true. */
   readonly start?: boolean;
+  /** Whether the guest's VMM maps what it may of BAR0. Default false. */
+  readonly maps?: boolean;
 }
 
 /** Two VFs of one card with the plugin on each, one guest, and traffic that is counted frame by frame. */
@@ -37,6 +40,8 @@ export class World {
   readonly clock: ManualClock = createManualClock();
   readonly nic: Nic;
   readonly devices: ComposedDevice[] = [];
+  /** Where the VMM maps BAR0: the devices as the guest reaches them. */
+  readonly users: MappedUser[] = [];
   readonly rams: Uint8Array[] = [];
   readonly faults: GuestFault[] = [];
   readonly warnings: string[] = [];
@@ -55,7 +60,8 @@ export class World {
 
   static async create(options: WorldOptions = {}): Promise<World> {
     const world = new World(options);
-    const say = (text: string): void => void world.warnings.push(text);
+    const say = (text: string, details: object = {}): void =>
+      void world.warnings.push([text, ...Object.values(details).map(String)].join(" "));
     const logger: Logger = { debug() {}, info() {}, warn: say, error: say };
     for (const vf of world.nic.vfs) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
@@ -68,11 +74,12 @@ export class World {
       const size = BigInt(RAM_SIZE);
       void device.mapDma({ iova: RAM_IOVA, size, read: true, write: true, memory: { bytes } });
       world.devices.push(device);
+      if (options.maps === true) world.users.push(new MappedUser(device, vf, world.clock));
       world.rams.push(bytes);
     }
     options.prepare?.(world);
     world.driver = createIgbGuestDriver({
-      device: world.device,
+      device: world.reach(world.at),
       ram: new GuestRam({ bytes: world.ram, iova: RAM_IOVA }),
       clock: world.clock,
       createEvent: directEvent,
@@ -100,6 +107,11 @@ export class World {
     return device;
   }
 
+  /** A device as the guest reaches it. */
+  reach(index: number): VfioDevice {
+    return this.users.at(index) ?? this.deviceAt(index);
+  }
+
   /** Turns the clock until `promise` settles. */
   async settle<T>(promise: PromiseLike<T>, onTurn: () => void = () => {}): Promise<T> {
     const waiting = Symbol("waiting");
@@ -114,6 +126,17 @@ export class World {
       this.clock.advance(STEP_MS);
     }
     throw new Error("100,000 turns of the clock were not enough");
+  }
+
+  /** Lets `ms` milliseconds pass, and all that waits for promises and the clock go on. */
+  async pass(ms: number): Promise<void> {
+    const until = this.clock.now() + ms;
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- promises settle between turns of the clock
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+      if (this.clock.now() >= until) return;
+      this.clock.advance(STEP_MS);
+    }
   }
 
   /** One frame each way; the guest's only if it runs. */

@@ -1,0 +1,269 @@
+import { PCI_REGION } from "@vfmig/core";
+import { describe, expect, it } from "vitest";
+import { QUEUE, QUEUE_ENABLE, REGISTER } from "./registers/registers.ts";
+import { facets } from "./testing/move.ts";
+import { PAGE, RAM_IOVA, World, type WorldOptions } from "./testing/world.ts";
+
+const OPTIONS: WorldOptions = {
+  maps: true,
+  options: { shadow: "while-saving", doorbells: "direct", handBack: true },
+};
+const RX = REGISTER.RX_QUEUE;
+const TX = REGISTER.TX_QUEUE;
+
+function user(world: World) {
+  const found = world.users[world.at];
+  if (found === undefined) throw new Error("nobody maps the VF");
+  return found;
+}
+
+function modeOf(world: World): string | undefined {
+  const { modes } = world.device.driverStatus() as { modes: { tx: string }[] };
+  return modes[0]?.tx;
+}
+
+function write(world: World, offset: number, value: number): void {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value >>> 0, true);
+  world.reach(world.at).writeRegion(PCI_REGION.BAR0, offset, bytes);
+}
+
+function read(world: World, offset: number): number {
+  const bytes = new Uint8Array(4);
+  world.reach(world.at).readRegion(PCI_REGION.BAR0, offset, bytes);
+  return new DataView(bytes.buffer).getUint32(0, true);
+}
+
+/** The register of the device itself. */
+function device(world: World, offset: number): number {
+  return world.nic.vfs[world.at]?.registers[offset / 4] ?? 0;
+}
+
+async function startLog(world: World, quiet = false): Promise<void> {
+  const { logging } = facets(world.device);
+  const range = { iova: RAM_IOVA, size: BigInt(world.ram.length) };
+  const start = logging.start({ pageSize: PAGE, ranges: [range] });
+  await world.settle(start, () => void (quiet || world.frame()));
+}
+
+async function dirtyPages(world: World): Promise<number> {
+  const range = { iova: RAM_IOVA, size: BigInt(world.ram.length) };
+  const bitmap = new Uint8Array(world.ram.length / PAGE / 8);
+  await world.settle(facets(world.device).logging.report(range, PAGE, bitmap));
+  return bitmap.reduce((sum, byte) => sum + byte.toString(2).replaceAll("0", "").length, 0);
+}
+
+async function soundAfter(world: World): Promise<void> {
+  await world.pass(30);
+  world.traffic(60);
+  await world.pass(5);
+  world.collect();
+  expect(world.wrongs()).toEqual([]);
+}
+
+describe("a user that maps the guest's own pages", () => {
+  it("reaches the device past us, and only mailbox and statistics are messages", async () => {
+    const world = await World.create(OPTIONS);
+    expect(user(world).areas).toEqual([{ offset: 0x1000, size: 0x3000 }]);
+    const before = user(world).mapped;
+    await soundAfter(world);
+    expect(user(world).mapped).toBeGreaterThan(before);
+    expect(user(world).messages).toBe(0);
+    expect(world.device.driverStatus()["trapped"]).toContainEqual({
+      region: 0,
+      offset: 0,
+      size: 0x1000,
+    });
+  });
+
+  it("lets go for as long as the device's writes are logged, and maps them again", async () => {
+    const world = await World.create(OPTIONS);
+    world.traffic(20);
+    await startLog(world);
+    const { mapped } = user(world);
+    expect([user(world).areas, modeOf(world)]).toEqual([[], "relay"]);
+    await soundAfter(world);
+    expect(user(world).mapped).toBe(mapped);
+    expect(user(world).messages).toBeGreaterThan(0);
+    await world.settle(facets(world.device).logging.stop());
+    await world.pass(40);
+    expect([user(world).areas.length, modeOf(world)]).toEqual([1, "direct"]);
+    const { messages } = user(world);
+    await soundAfter(world);
+    expect(user(world).messages).toBe(messages);
+  });
+
+  it("that does not let go keeps its device, and is named; what is written counts as unknown", async () => {
+    const world = await World.create(OPTIONS);
+    world.traffic(20);
+    user(world).stubborn = true;
+    const { migration } = facets(world.device);
+    await expect(world.settle(migration.setState("stop"))).rejects.toMatchObject({
+      code: "ERR_VFMIG_TRAP_TIMEOUT",
+    });
+    expect([migration.state, modeOf(world)]).toEqual(["running", "direct"]);
+    await startLog(world);
+    expect(world.warnings.join()).toMatch(/all memory counts as written.*the VMM/u);
+    expect(await dirtyPages(world)).toBe(world.ram.length / PAGE);
+    await world.settle(facets(world.device).logging.stop());
+    user(world).stubborn = false;
+    await soundAfter(world);
+    expect(device(world, TX + QUEUE.CONTROL) & QUEUE_ENABLE).not.toBe(0);
+    await world.settle(migration.setState("stop"));
+    expect(modeOf(world)).toBe("relay");
+    await world.settle(migration.setState("running"));
+    await soundAfter(world);
+  });
+});
+
+describe("queues that could not be relayed are refused by name, and the guest goes on as it was", () => {
+  it.each([
+    ["head write-back", TX + QUEUE.WRITE_BACK_LOW, 1, /head write-back/u],
+    ["header split", RX + QUEUE.SRRCTL, 0x0a00_0002, /splits headers/u],
+    ["buffers of the PF's length", RX + QUEUE.SRRCTL, 0x0200_0000, /SRRCTL 0/u],
+    ["a ring out of reach", RX + QUEUE.BAH, 7, /reach/u],
+    ["a tail outside the ring", RX + QUEUE.TAIL, 64, /tail 64/u],
+  ])("%s", async (_what, register, value, reason) => {
+    const world = await World.create(OPTIONS);
+    world.traffic(20);
+    world.clock.advance(1);
+    const before = device(world, register);
+    write(world, register, value);
+    const { migration } = facets(world.device);
+    await expect(world.settle(migration.setState("stop"))).rejects.toMatchObject({
+      code: "ERR_VFMIG_VF_POSITION",
+      message: expect.stringMatching(reason) as string,
+    });
+    const description = await world.settle(world.device.description.describe());
+    expect(JSON.stringify(description.uses)).toMatch(reason);
+    const target = world.deviceAt(1).description;
+    expect(await world.settle(target.compare(description))).toMatchObject([{ field: "queues" }]);
+    expect([user(world).areas.length, modeOf(world)]).toEqual([1, "direct"]);
+    write(world, register, before);
+    expect(await world.settle(target.compare(await world.device.description.describe()))).toEqual(
+      [],
+    );
+    await soundAfter(world);
+  });
+
+  it("a second queue pair", async () => {
+    const world = await World.create(OPTIONS);
+    write(world, RX + QUEUE.STRIDE + QUEUE.LEN, 1024);
+    write(world, RX + QUEUE.STRIDE + QUEUE.CONTROL, QUEUE_ENABLE);
+    await startLog(world);
+    expect(world.warnings.join()).toMatch(/second queue pair/u);
+    expect(modeOf(world)).toBe("direct");
+    await soundAfter(world);
+  });
+
+  it("a tail in the middle of a packet", async () => {
+    const world = await World.create(OPTIONS);
+    world.traffic(3);
+    await world.pass(2);
+    const tail = read(world, TX + QUEUE.TAIL);
+    const at = read(world, TX + QUEUE.BAL) + 16 * tail;
+    const data = new DataView(world.ram.buffer);
+    data.setUint32(at + 4, 1, true);
+    data.setUint32(at + 8, 0x2030_0040, true);
+    write(world, TX + QUEUE.TAIL, tail + 1);
+    await startLog(world);
+    expect(world.warnings.join()).toMatch(/middle of a packet/u);
+    expect(modeOf(world)).toBe("direct");
+  });
+});
+
+describe("a device that is not as QEMU's", () => {
+  it("is relayed from behind its last write-back where its heads run ahead of them", async () => {
+    const world = await World.create({
+      ...OPTIONS,
+      options: { ...OPTIONS.options, quiesceMs: 0 },
+    });
+    const [vf] = world.nic.vfs;
+    if (vf !== undefined) vf.lateWriteBacks = true;
+    for (let round = 0; round < 20; round++) {
+      world.traffic(round);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await startLog(world);
+      world.traffic(round % 5);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await world.settle(facets(world.device).logging.stop());
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await world.pass(150);
+      expect(modeOf(world)).toBe("direct");
+    }
+    expect(world.warnings).toEqual([]);
+    await soundAfter(world);
+  });
+
+  it("stays relayed where it takes no head but 0, until its driver begins anew", async () => {
+    const world = await World.create(OPTIONS);
+    const [vf] = world.nic.vfs;
+    if (vf !== undefined) vf.startsAtZero = true;
+    world.traffic(33);
+    await startLog(world);
+    await world.settle(facets(world.device).logging.stop());
+    await world.pass(100);
+    expect([modeOf(world), world.warnings.length]).toEqual(["relay", 1]);
+    expect(world.device.driverStatus()["switches"]).toMatchObject([
+      { kind: "enter", outcome: "done" },
+      { kind: "leave", outcome: "failed" },
+    ]);
+    await soundAfter(world);
+    await world.settle(world.driver.resetFunction());
+    expect(modeOf(world)).toBe("direct");
+    await soundAfter(world);
+  });
+});
+
+describe("offload contexts that nobody saw", () => {
+  it("are found in the guest's ring, and given to the device again with the guest's next packets", async () => {
+    const world = await World.create(OPTIONS);
+    const ring = read(world, TX + QUEUE.BAL);
+    const data = new DataView(world.ram.buffer);
+    const put = (slot: number, ...dwords: number[]): void => {
+      for (const [at, dword] of dwords.entries())
+        data.setUint32(ring + 16 * slot + 4 * at, dword, true);
+    };
+    put(0, 0x1234, 0, 0x2020_0000, 0x10);
+    put(1, ring, 1, (0x2930_0000 | 60 | 0x0800_0000) >>> 0, (60 << 14) | 0x210);
+    write(world, TX + QUEUE.TAIL, 2);
+    await world.pass(2);
+    expect(world.nic.vfs[0]?.contexts).toBe(1);
+    await startLog(world, true);
+    expect(world.nic.vfs[0]?.contexts).toBe(2);
+    await world.settle(facets(world.device).logging.stop());
+    put(0, 0, 0, 0, 0);
+    await world.pass(20);
+    await expect(
+      world.settle(facets(world.device).migration.setState("stop")),
+    ).rejects.toMatchObject({ message: expect.stringMatching(/offload context 1/u) as string });
+    expect(modeOf(world)).toBe("direct");
+  });
+});
+
+describe("without hand-back", () => {
+  it("queues stay relayed until the guest's driver begins anew", async () => {
+    const options = { shadow: "while-saving", doorbells: "direct" };
+    const world = await World.create({ maps: true, options });
+    await startLog(world);
+    await world.settle(facets(world.device).logging.stop());
+    await soundAfter(world);
+    expect(modeOf(world)).toBe("relay");
+    await world.settle(world.driver.resetFunction());
+    expect(modeOf(world)).toBe("direct");
+    const { messages } = user(world);
+    await soundAfter(world);
+    expect(user(world).messages).toBe(messages);
+  });
+
+  it("a VF that is off is the guest's at once", async () => {
+    const world = await World.create({ ...OPTIONS, start: false });
+    const { migration } = facets(world.device);
+    await world.settle(migration.setState("stop"));
+    expect(modeOf(world)).toBe("relay");
+    await world.settle(migration.setState("running"));
+    expect(modeOf(world)).toBe("direct");
+    await world.settle(world.driver.start());
+    await soundAfter(world);
+  });
+});
