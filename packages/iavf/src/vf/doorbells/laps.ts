@@ -1,9 +1,17 @@
 import type { GuestMemory } from "@vfmig/core";
 import { TX_DESCRIPTOR_SIZE } from "../../descriptors/tx.ts";
-import type { TxQueueConfig } from "../../virtchnl/queues.ts";
+import type { RxQueueConfig, TxQueueConfig } from "../../virtchnl/queues.ts";
 import type { HalfState } from "../queues/halves.ts";
-import type { QueuePair } from "../queues/queue-pair.ts";
 import { inferRx, inferTx } from "../shadow/infer.ts";
+
+/** What is looked at of a pair. */
+export interface LapPair {
+  readonly config: {
+    readonly tx: Pick<TxQueueConfig, "base" | "length">;
+    readonly rx: Pick<RxQueueConfig, "base" | "length" | "bufferSize" | "maxPacket">;
+  };
+  readonly half: { readonly tx: HalfState; readonly rx: HalfState };
+}
 
 /**
  * Makes sure, before nobody sees the guest's Tx tails any more, that its ring will tell of a lap; false
@@ -16,7 +24,7 @@ import { inferRx, inferTx } from "../shadow/infer.ts";
  */
 export function txLapWillShow(
   memory: GuestMemory,
-  { config, half }: QueuePair,
+  { config, half }: LapPair,
   tail: number,
 ): boolean {
   const { tx } = half;
@@ -33,7 +41,7 @@ export function txLapWillShow(
  */
 export function rxLapWillShow(
   memory: GuestMemory,
-  { config, half }: QueuePair,
+  { config, half }: LapPair,
   tail: number,
 ): boolean {
   const facts = { tail, rounded: true, lapped: undefined };
@@ -48,7 +56,7 @@ function settle(half: HalfState, infer: () => { readonly doubt?: string }): bool
 }
 
 /** After nobody saw the tails for a while: a ring that had not been lapped has been, if its end was used. */
-export function noteTxLap(memory: GuestMemory, { config, half }: QueuePair): void {
+export function noteTxLap(memory: GuestMemory, { config, half }: LapPair): void {
   if (half.tx.lapped === false) {
     half.tx.lapped = !lastTxIsBlank(memory, config.tx);
   }
