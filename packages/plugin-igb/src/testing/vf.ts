@@ -346,12 +346,7 @@ function deviceInfo(name: string): DeviceInfo {
     resettable: true,
     regions: Array.from({ length: PCI_REGION.VGA + 1 }, (_, index) => {
       const size = sizes[index] ?? 0;
-      // As the kernel has it: all of a BAR, where its descriptor is handed out.
-      const mmap =
-        index === PCI_REGION.BAR0
-          ? { fd: -1, fdOffset: 0n, areas: [{ offset: 0, size }] }
-          : undefined;
-      return { index, size, read: size > 0, write: size > 0, mmap };
+      return { index, size, read: size > 0, write: size > 0 };
     }),
     irqs: Array.from({ length: PCI_IRQ.REQ + 1 }, (_, index) => {
       const count = index === PCI_IRQ.MSIX ? 3 : 0;

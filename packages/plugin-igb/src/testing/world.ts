@@ -1,6 +1,13 @@
-import { compose, type ComposedDevice, type Logger, type VfioDevice } from "@vfmig/core";
+import {
+  compose,
+  type ComposedDevice,
+  type Logger,
+  PCI_REGION,
+  type VfioDevice,
+} from "@vfmig/core";
 import {
   createManualClock,
+  createMappingUser,
   directEvent,
   FlowLedger,
   type GuestDriver,
@@ -8,12 +15,13 @@ import {
   type GuestFault,
   GuestRam,
   type ManualClock,
+  type MappingUser,
   markFrame,
+  withMappableRegions,
 } from "@vfmig/testkit";
 import { createIgbGuestDriver } from "@vfmig/testkit/guest-igb";
 import igbVf from "../index.ts";
 import { optionsSchema } from "../options.ts";
-import { MappedUser } from "./mapped-user.ts";
 import { Nic, type NicOptions } from "./nic.ts";
 
 export const GUEST_MAC = "02:00:00:00:00:0a";
@@ -41,7 +49,7 @@ export class World {
   readonly nic: Nic;
   readonly devices: ComposedDevice[] = [];
   /** Where the VMM maps BAR0: the devices as the guest reaches them. */
-  readonly users: MappedUser[] = [];
+  readonly users: MappingUser[] = [];
   readonly rams: Uint8Array[] = [];
   readonly faults: GuestFault[] = [];
   readonly warnings: string[] = [];
@@ -65,7 +73,7 @@ export class World {
     const logger: Logger = { debug() {}, info() {}, warn: say, error: say };
     for (const vf of world.nic.vfs) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      const device = await compose(vf, igbVf, {
+      const device = await compose(withMappableRegions(vf, [PCI_REGION.BAR0]), igbVf, {
         clock: world.clock,
         logger,
         options: optionsSchema.parse(options.options ?? {}),
@@ -74,7 +82,10 @@ export class World {
       const size = BigInt(RAM_SIZE);
       void device.mapDma({ iova: RAM_IOVA, size, read: true, write: true, memory: { bytes } });
       world.devices.push(device);
-      if (options.maps === true) world.users.push(new MappedUser(device, vf, world.clock));
+      if (options.maps === true) {
+        const user = { device, hardware: vf, clock: world.clock, name: "the VMM" };
+        world.users.push(createMappingUser(user));
+      }
       world.rams.push(bytes);
     }
     options.prepare?.(world);
