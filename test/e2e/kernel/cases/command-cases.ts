@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { mock } from "node:test";
 import { fileURLToPath } from "node:url";
+import { runCli } from "@vfmig/cli";
 import type { ListedDevice } from "@vfmig/host";
 import { openBase } from "../inside/base-subject.ts";
 import type { BedCase } from "../inside/bed-case.ts";
@@ -15,13 +17,27 @@ interface Said {
   readonly err: string;
 }
 
-/** Types a command as a user of the guest would. */
-function vfmig(...words: readonly string[]): Promise<Said> {
+/** Types a command as a user of the guest would; starting it takes seconds there. */
+function typed(...words: readonly string[]): Promise<Said> {
   return new Promise((resolve) => {
     execFile(process.execPath, [VFMIG, ...words], (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code), out, err });
     });
   });
+}
+
+/** The same in this process. */
+async function vfmig(...words: readonly string[]): Promise<Said> {
+  const said = { out: "", err: "" };
+  const streams = [
+    mock.method(process.stdout, "write", (text: string) => (said.out += text) !== ""),
+    mock.method(process.stderr, "write", (text: string) => (said.err += text) !== ""),
+  ];
+  try {
+    return { code: await runCli(words), ...said };
+  } finally {
+    for (const stream of streams) stream.mock.restore();
+  }
 }
 
 /** Fails with all that was said unless the exit code is `code`, and each text is in its place. */
@@ -51,7 +67,7 @@ export const cases: readonly BedCase[] = [
     name: "vfmig devices lists PF, VFs and neighbours, with groups and how each can be opened",
     limitSeconds: 120,
     async run() {
-      const people = await vfmig("devices");
+      const people = await typed("devices");
       expectSaid(people, 0, [`${NEIGHBOUR} (e1000)`], []);
       const json = await vfmig("devices", "--json", "--all");
       expectSaid(json, 0, [], []);
