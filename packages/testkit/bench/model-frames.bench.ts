@@ -8,7 +8,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import type { Clock } from "@vfmig/core";
-import { RX_DESCRIPTOR_SIZE, TX_DESCRIPTOR_SIZE } from "@vfmig/iavf";
+import { RX_DESCRIPTOR_SIZE } from "@vfmig/iavf";
 import {
   createE810VfModel,
   createI40eVfModel,
@@ -17,7 +17,14 @@ import {
   type VfModel,
   type WirePort,
 } from "@vfmig/testkit";
-import { BareDriver, RING } from "./bare-driver.ts";
+import {
+  ethernet,
+  ipv4,
+  transport,
+  withL4Checksum,
+} from "../src/models/intel-vf/testing/frames.ts";
+import { BATCH, MeasuredDriver, RING } from "./measured-driver.ts";
+import { type Direction, measureFloor } from "./model-floor.ts";
 import { profileParts, type PartShares } from "./profile-parts.ts";
 
 const { values: args } = parseArgs({
@@ -30,11 +37,9 @@ const { values: args } = parseArgs({
 const runs = Number(args.runs);
 const frames = Number(args.frames);
 
-/** Frames of one round on each queue: what a busy guest finds at one poll or posts at one time. */
-const BATCH = 64;
 const MAC = "02:00:00:00:00:0a";
-
-type Direction = "rx" | "tx";
+const PEER = "02:00:00:00:00:0b";
+const UDP = 17;
 
 interface Spread {
   readonly median: number;
@@ -61,7 +66,7 @@ type Receive = Parameters<WirePort["attach"]>[0];
 /** One model with its driver, and frames for each of its queues. */
 interface Bench {
   readonly clock: ManualClock;
-  readonly driver: BareDriver;
+  readonly driver: MeasuredDriver;
   readonly receive: Receive;
   readonly sent: () => number;
   /** Frames that the model's hash brings to queue n. */
@@ -87,10 +92,10 @@ function createBench(model: string, queues: number, bytes: number): Bench {
   const make = models[model];
   if (make === undefined) throw new Error(`no model ${model}`);
   const { device } = make(port, clock);
-  const driver = new BareDriver(device, clock, queues);
+  const driver = new MeasuredDriver(device, clock, queues);
   for (let queue = 0; queue < queues; queue++) {
     for (let index = 0; index < RING; index++) {
-      driver.memory.set(udpFrame(bytes, 1000 + queue, true), driver.txBuffer(queue, index));
+      driver.memory.set(udpFrame(bytes, 1000 + queue, true), driver.layout.txBuffer(queue, index));
     }
   }
   const deliver: Receive = (frame) => receive(frame);
@@ -100,7 +105,7 @@ function createBench(model: string, queues: number, bytes: number): Bench {
 
 /** Tries source ports until each queue has a frame: the ring that was written back tells where one went. */
 function framesByQueue(
-  driver: BareDriver,
+  driver: MeasuredDriver,
   receive: Receive,
   queues: number,
   bytes: number,
@@ -121,36 +126,17 @@ function framesByQueue(
   return { inward, heads };
 }
 
-function isWritten(driver: BareDriver, queue: number, index: number): boolean {
-  const place = driver.rxRing(queue) + index * RX_DESCRIPTOR_SIZE;
+function isWritten(driver: MeasuredDriver, queue: number, index: number): boolean {
+  const place = driver.layout.rxRing(queue) + index * RX_DESCRIPTOR_SIZE;
   return (driver.data.getUint32(place + 8, true) & 1) === 1;
 }
 
 /** An Ethernet frame of `bytes` with a UDP packet whose checksums are right. */
 function udpFrame(bytes: number, port: number, outward: boolean): Uint8Array {
-  const frame = new Uint8Array(bytes);
-  const data = new DataView(frame.buffer);
-  const [own, peer] = [0x0a, 0x0b];
-  const [to, from] = outward ? [peer, own] : [own, peer];
-  frame.set([2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, from, 8, 0, 0x45, 0]);
-  data.setUint16(16, bytes - 14);
-  frame.set([64, 17], 22);
-  frame.set([192, 0, 2, from, 192, 0, 2, to], 26);
-  data.setUint16(34, port);
-  data.setUint16(36, 9);
-  data.setUint16(38, bytes - 34);
-  for (let at = 42; at < bytes; at++) frame[at] = at & 0xff;
-  data.setUint16(24, checksum(data, 14, 34, 0));
-  data.setUint16(40, checksum(data, 26, bytes, 17 + bytes - 34));
-  return frame;
-}
-
-function checksum(data: DataView, start: number, end: number, sum: number): number {
-  let total = sum;
-  for (let at = start; at + 1 < end; at += 2) total += data.getUint16(at);
-  if ((end - start) % 2 === 1) total += data.getUint8(end - 1) << 8;
-  while (total > 0xffff) total = (total & 0xffff) + (total >>> 16);
-  return ~total & 0xffff;
+  const [to, from] = outward ? [PEER, MAC] : [MAC, PEER];
+  const payload = Uint8Array.from({ length: bytes - 42 }, (_, at) => (at + 42) & 0xff);
+  const packet = ipv4(UDP, transport(UDP, payload, port));
+  return ethernet(to, from, 0x0800, withL4Checksum(packet, 20, UDP));
 }
 
 /** Nanoseconds a frame of the device's work alone: what the driver writes is not counted. */
@@ -161,8 +147,8 @@ function measureRx({ driver, receive, inward }: Bench, total: number, at: number
     for (let queue = 0; queue < inward.length; queue++) {
       // Two steps of the tail more than the batch needs.
       driver.post(queue, at[queue] ?? 0, BATCH + 16);
-      driver.rxTail(queue, (at[queue] ?? 0) + BATCH + 16);
-      driver.arm(queue);
+      driver.rxTail(queue, ((at[queue] ?? 0) + BATCH + 16) % RING);
+      driver.arm(queue + 1);
     }
     const start = performance.now();
     for (let n = 0; n < BATCH; n++) {
@@ -182,67 +168,19 @@ function measureTx(bench: Bench, bytes: number, total: number, at: number[]): nu
   while (done < total) {
     for (let queue = 0; queue < inward.length; queue++) {
       driver.fill(queue, at[queue] ?? 0, BATCH, bytes);
-      driver.arm(queue);
+      driver.arm(queue + 1);
       at[queue] = (at[queue] ?? 0) + BATCH;
     }
     const before = sent();
     const start = performance.now();
-    for (let queue = 0; queue < inward.length; queue++) driver.txTail(queue, at[queue] ?? 0);
+    for (let queue = 0; queue < inward.length; queue++)
+      driver.txTail(queue, (at[queue] ?? 0) % RING);
     clock.runSoon();
     spent += performance.now() - start;
     if (sent() - before !== BATCH * inward.length) throw new Error("frames were not sent");
     done += BATCH * inward.length;
   }
   return (spent * 1e6) / done;
-}
-
-/** The same copies and descriptor words: the least that moving a frame through a ring can be. */
-function measureFloor(bench: Bench, direction: Direction, bytes: number, total: number): number {
-  const { driver, inward } = bench;
-  const wire = new Uint8Array(2048);
-  let spent = 0;
-  let done = 0;
-  let index = 0;
-  while (done < total) {
-    for (let queue = 0; queue < inward.length; queue++) {
-      if (direction === "rx") driver.post(queue, index, BATCH);
-      else driver.fill(queue, index, BATCH, bytes);
-    }
-    const start = performance.now();
-    for (let n = 0; n < BATCH; n++) {
-      for (let queue = 0; queue < inward.length; queue++) {
-        if (direction === "rx") floorRx(driver, queue, (index + n) % RING, inward[queue] ?? wire);
-        else floorTx(driver, queue, (index + n) % RING, bytes, wire);
-      }
-    }
-    spent += performance.now() - start;
-    index = (index + BATCH) % RING;
-    done += BATCH * inward.length;
-  }
-  return (spent * 1e6) / done;
-}
-
-function floorRx(driver: BareDriver, queue: number, index: number, frame: Uint8Array): void {
-  const place = driver.rxRing(queue) + index * RX_DESCRIPTOR_SIZE;
-  const { data } = driver;
-  const address = data.getUint32(place + 4, true) * 2 ** 32 + data.getUint32(place, true);
-  driver.memory.set(frame, address);
-  for (let word = 0; word < RX_DESCRIPTOR_SIZE; word += 4) data.setUint32(place + word, 1, true);
-}
-
-function floorTx(
-  driver: BareDriver,
-  queue: number,
-  index: number,
-  bytes: number,
-  wire: Uint8Array,
-): void {
-  const place = driver.txRing(queue) + index * TX_DESCRIPTOR_SIZE;
-  const { data } = driver;
-  const address = data.getUint32(place + 4, true) * 2 ** 32 + data.getUint32(place, true);
-  wire.set(driver.memory.subarray(address, address + bytes));
-  data.setUint32(place + 12, 0, true);
-  data.setUint32(place + 8, 0xf, true);
 }
 
 function spread(samples: readonly number[]): Spread {

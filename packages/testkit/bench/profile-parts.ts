@@ -3,6 +3,7 @@ import { Session } from "node:inspector/promises";
 
 /** Which source files make up a part; what is native or the bench's own is named by its function. */
 const PARTS: readonly (readonly [string, RegExp])[] = [
+  ["the bench's driver", /\/testing\//u],
   ["parsing frames", /\/models\/net\/classify\./u],
   ["checksums", /\/models\/net\/(?:checksum|receive-checks|crc32c)\./u],
   ["receive hash", /\/models\/(?:net\/(?:toeplitz|hash-input)|intel-vf\/rss)\./u],

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger, systemClock } from "@vfmig/core";
 import { describe, expect, test } from "vitest";
-import { RIG_MAC } from "../intel-vf/testing/raw-driver.ts";
+import { RIG_MAC } from "../intel-vf/testing/rig.ts";
 import { TestPort } from "../intel-vf/testing/test-port.ts";
 import base from "./base.ts";
 import { createE810VfModel } from "./e810-vf-model.ts";

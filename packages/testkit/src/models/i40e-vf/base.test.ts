@@ -7,7 +7,7 @@ import { withWire } from "../../wire/wire-options.ts";
 import base from "./base.ts";
 import { createI40eVfModel } from "./i40e-vf-model.ts";
 import { i40eVfOptions } from "./options.ts";
-import { RIG_MAC } from "../intel-vf/testing/raw-driver.ts";
+import { RIG_MAC } from "../intel-vf/testing/rig.ts";
 import { TestPort } from "../intel-vf/testing/test-port.ts";
 
 describe("the base module", () => {

@@ -1,7 +1,7 @@
 import { PCI_REGION } from "@vfmig/core";
 import { AQ_LENGTH, ARQ_REGISTERS, RSTAT, VF_REGISTER } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
-import { VF_KINDS, rigsOf } from "./testing/raw-driver.ts";
+import { VF_KINDS, rigsOf } from "./testing/rig.ts";
 
 /** What differs: device id, place of ARI, BAR0's size mask and size. */
 const EXPECTED = {

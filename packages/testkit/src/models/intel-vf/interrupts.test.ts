@@ -2,7 +2,7 @@ import { PCI_IRQ, PCI_REGION } from "@vfmig/core";
 import { ICR0, VF_REGISTER, VIRTCHNL_OP as OP, buildVersion, vectorControl } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
 import { ethernet } from "./testing/frames.ts";
-import { PEER_MAC, RIG_MAC, armMailbox, type Rig, VF_KINDS, rigsOf } from "./testing/raw-driver.ts";
+import { PEER_MAC, RIG_MAC, armMailbox, type Rig, VF_KINDS, rigsOf } from "./testing/rig.ts";
 
 const frame = ethernet(RIG_MAC, PEER_MAC, 0x88b5, new Uint8Array(60));
 

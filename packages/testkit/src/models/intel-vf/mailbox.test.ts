@@ -11,7 +11,7 @@ import {
   buildVersion,
 } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
-import { IOVA, type Rig, type RigOptions, VF_KINDS, rigsOf } from "./testing/raw-driver.ts";
+import { IOVA, type Rig, type RigOptions, VF_KINDS, rigsOf } from "./testing/rig.ts";
 
 describe.each(VF_KINDS)("%s", (kind) => {
   const { newRig } = rigsOf(kind);

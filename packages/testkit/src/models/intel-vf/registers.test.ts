@@ -11,7 +11,7 @@ import {
 } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
 import { must } from "./testing/frames.ts";
-import { VF_KINDS, rigsOf } from "./testing/raw-driver.ts";
+import { VF_KINDS, rigsOf } from "./testing/rig.ts";
 
 describe.each(VF_KINDS)("%s", (kind) => {
   const { newRig } = rigsOf(kind);

@@ -17,15 +17,7 @@ import {
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ethernet, must } from "./testing/frames.ts";
-import {
-  IOVA,
-  PEER_MAC,
-  RIG_MAC,
-  VF_KINDS,
-  armMailbox,
-  rigsOf,
-  type Rig,
-} from "./testing/raw-driver.ts";
+import { IOVA, PEER_MAC, RIG_MAC, VF_KINDS, armMailbox, rigsOf, type Rig } from "./testing/rig.ts";
 import { settled, withoutFile } from "./testing/remote-memory.ts";
 
 const { EOP, RS } = TX_COMMAND;

@@ -14,7 +14,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ToeplitzHash } from "../net/toeplitz.ts";
 import { ethernet, flip, ipv4, must, tagged, transport, withL4Checksum } from "./testing/frames.ts";
-import { IOVA, PEER_MAC, RIG_MAC, type Rig, VF_KINDS, rigsOf } from "./testing/raw-driver.ts";
+import { IOVA, PEER_MAC, RIG_MAC, type Rig, VF_KINDS, rigsOf } from "./testing/rig.ts";
 
 function frame(size: number, fill = 1): Uint8Array {
   return ethernet(RIG_MAC, PEER_MAC, 0x88b5, new Uint8Array(size - 14).fill(fill));

@@ -7,7 +7,7 @@ import {
 } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
 import { ethernet } from "./testing/frames.ts";
-import { PEER_MAC, RIG_MAC, VF_KINDS, armMailbox, rigsOf, type Rig } from "./testing/raw-driver.ts";
+import { PEER_MAC, RIG_MAC, VF_KINDS, armMailbox, rigsOf, type Rig } from "./testing/rig.ts";
 
 const frame = ethernet(RIG_MAC, PEER_MAC, 0x88b5, new Uint8Array(60));
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { internetChecksum, pseudoSumIpv4, pseudoSumIpv6 } from "../net/checksum.ts";
 import { IP_PROTOCOL } from "../net/classify.ts";
 import { ethernet, flip, ipv4, ipv6, must, transport, withL4Checksum } from "./testing/frames.ts";
-import { PEER_MAC, RIG_MAC, type Rig, VF_KINDS, rigsOf } from "./testing/raw-driver.ts";
+import { PEER_MAC, RIG_MAC, type Rig, VF_KINDS, rigsOf } from "./testing/rig.ts";
 
 const { EOP, RS } = TX_COMMAND;
 

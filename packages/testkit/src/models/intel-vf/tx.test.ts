@@ -2,7 +2,7 @@ import { TX_COMMAND, TX_CONTEXT_COMMAND, VIRTCHNL_OP as OP, txDone, txTail } fro
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ethernet, must, tagged } from "./testing/frames.ts";
-import { PEER_MAC, RIG_MAC, type Rig, VF_KINDS, rigsOf } from "./testing/raw-driver.ts";
+import { IOVA, PEER_MAC, RIG_MAC, type Rig, VF_KINDS, rigsOf } from "./testing/rig.ts";
 
 const { EOP, RS } = TX_COMMAND;
 
@@ -343,7 +343,7 @@ describe.each(VF_KINDS)("%s", (kind) => {
     test("a ring whose memory was unmapped stops the queue", async () => {
       const rig = startedRig();
       rig.putTx(0, 0, frame(64));
-      await rig.device.unmapDma({ iova: 0x1_4000_0000n, size: 0x800000n });
+      await rig.device.unmapDma({ iova: BigInt(IOVA), size: BigInt(rig.memory.length) });
       rig.kickTx(0, 1);
       expect([rig.port.sent.length, rig.model.truth.dmaFaults]).toEqual([0, 1]);
     });

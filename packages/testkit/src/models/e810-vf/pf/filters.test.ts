@@ -35,7 +35,7 @@ import {
   rigsOf,
   type Rig,
   type RigOptions,
-} from "../../intel-vf/testing/raw-driver.ts";
+} from "../../intel-vf/testing/rig.ts";
 
 const { ADMIN_QUEUE_ERROR, NOT_SUPPORTED, PARAM, SUCCESS } = VIRTCHNL_STATUS;
 const { EOP, RS, IL2TAG1 } = TX_COMMAND;

@@ -14,7 +14,7 @@ import {
 import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { ethernet, ipv4, transport, withL4Checksum } from "../../intel-vf/testing/frames.ts";
-import { PEER_MAC, RIG_MAC, rigsOf, type Rig } from "../../intel-vf/testing/raw-driver.ts";
+import { PEER_MAC, RIG_MAC, rigsOf, type Rig } from "../../intel-vf/testing/rig.ts";
 
 const { PARAM, SUCCESS } = VIRTCHNL_STATUS;
 const { newRig, startedRig } = rigsOf("e810-vf");

@@ -23,7 +23,7 @@ import {
   parseSupportedRxdids,
 } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
-import { rigsOf, type Rig, type RigOptions } from "../../intel-vf/testing/raw-driver.ts";
+import { rigsOf, type Rig, type RigOptions } from "../../intel-vf/testing/rig.ts";
 
 const { NOT_SUPPORTED, PARAM, SUCCESS } = VIRTCHNL_STATUS;
 const { newRig, startedRig } = rigsOf("e810-vf");

@@ -25,13 +25,7 @@ import {
 } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
 import { ethernet, must } from "../../intel-vf/testing/frames.ts";
-import {
-  PEER_MAC,
-  RIG_MAC,
-  Rig,
-  startedRig,
-  type RigOptions,
-} from "../../intel-vf/testing/raw-driver.ts";
+import { PEER_MAC, RIG_MAC, Rig, startedRig, type RigOptions } from "../../intel-vf/testing/rig.ts";
 
 const { PARAM, NOT_SUPPORTED } = VIRTCHNL_STATUS;
 

@@ -63,11 +63,11 @@ export function ipv6(protocol: number, payload: Uint8Array): Uint8Array {
 }
 
 /** A transport header of the given kind before `payload`, its checksum zero. */
-export function transport(protocol: number, payload: Uint8Array): Uint8Array {
+export function transport(protocol: number, payload: Uint8Array, from = 4000): Uint8Array {
   const size = protocol === IP_PROTOCOL.TCP ? 20 : protocol === IP_PROTOCOL.SCTP ? 12 : 8;
   const packet = new Uint8Array(size + payload.length);
   const view = new DataView(packet.buffer);
-  view.setUint16(0, 4000);
+  view.setUint16(0, from);
   view.setUint16(2, 80);
   if (protocol === IP_PROTOCOL.UDP) view.setUint16(4, packet.length);
   if (protocol === IP_PROTOCOL.TCP) {

@@ -1,5 +1,5 @@
 import { VfmigError, type RemoteMemory } from "@vfmig/core";
-import { IOVA, type Rig } from "./raw-driver.ts";
+import { IOVA, type Rig } from "./rig.ts";
 
 interface Exchange {
   readonly access: "read" | "write";
