@@ -3,26 +3,34 @@ import { VfmigError } from "@vfmig/core";
 /** What the exit code of `vfmig` says. */
 export const EXIT = {
   ok: 0,
-  /** A check failed: frames were lost, a stream is broken. */
   failed: 1,
   usage: 2,
   configuration: 3,
   environment: 4,
   device: 5,
-  /** Nobody can say: what reached a device from outside is not known. */
   undecided: 6,
 } as const;
 
-/** What each says, for people; every code has words. */
+/** The same in words, as help and README have it. */
 export const EXIT_WORDS: Readonly<Record<keyof typeof EXIT, string>> = {
   ok: "ok",
-  failed: "a check failed",
-  usage: "usage",
-  configuration: "configuration",
-  environment: "environment",
-  device: "device",
-  undecided: "nobody can say (attribute and diff: a replay had not the same input)",
+  failed:
+    "a check failed: a frame was lost, duplicated, reordered or corrupted, a page forgotten, a stream is not sound, a layer differs",
+  usage: "the command line is wrong, or names what is not there",
+  configuration: "the configuration or a plugin in it is wrong",
+  environment: "the machine lacks something",
+  device: "a device failed, or cannot do what was asked",
+  undecided: "nobody can say: a replay had not the same input, or not at the same moment",
 };
+
+/** What stands at the end of the help of each command. */
+export function exitCodeHelp(): string {
+  const rows = Object.entries(EXIT).map(([name, code]) => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- its own keys
+    return `  ${code}  ${EXIT_WORDS[name as keyof typeof EXIT]}`;
+  });
+  return `\nExit codes:\n${rows.join("\n")}`;
+}
 
 /** Beginnings of the codes for what a person wrote or installed. */
 const CONFIGURATION: readonly string[] = [
@@ -31,6 +39,9 @@ const CONFIGURATION: readonly string[] = [
   "ERR_VFMIG_PLUGIN_",
   "ERR_VFMIG_HOST_MODULE",
 ];
+
+/** Where the command line named what is not there. */
+const USAGE: readonly string[] = ["ERR_VFMIG_VFIO_ADDRESS", "ERR_VFMIG_HOST_NO_DEVICE"];
 
 /** What the machine or its kernel does not give. */
 const ENVIRONMENT: readonly string[] = [
@@ -49,7 +60,7 @@ export function exitCodeFor(error: unknown): number {
   if (!VfmigError.is(error)) return EXIT.device;
   const { code } = error;
   if (code.startsWith("ERR_VFMIG_CLI_")) return EXIT.usage;
-  if (code === "ERR_VFMIG_VFIO_ADDRESS") return EXIT.usage;
+  if (USAGE.includes(code)) return EXIT.usage;
   if (ENVIRONMENT.includes(code)) return EXIT.environment;
   if (CONFIGURATION.some((area) => code.startsWith(area))) return EXIT.configuration;
   if (code.startsWith("ERR_VFMIG_STATE_") || code.startsWith("ERR_VFMIG_RECORDING_")) {

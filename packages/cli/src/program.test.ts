@@ -1,9 +1,12 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { VfmigError } from "@vfmig/core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { EXIT } from "./exit-codes.ts";
+import { EXIT, EXIT_WORDS, exitCodeFor } from "./exit-codes.ts";
 import { runCli } from "./program.ts";
+
+const NAMES = Object.keys(EXIT) as (keyof typeof EXIT)[];
 
 describe("vfmig", () => {
   let folder: string;
@@ -29,12 +32,48 @@ describe("vfmig", () => {
     await rm(folder, { recursive: true });
   });
 
-  it("prints help with exit codes and ends with 0", async () => {
-    expect(await runCli(["--help"])).toBe(0);
-    expect(out).toContain("Exit codes: 0 ok, 1 a check failed");
-    const line = out.slice(out.indexOf("Exit codes:"));
-    for (const code of Object.values(EXIT))
-      expect(line).toMatch(new RegExp(`\\b${code} [a-z]`, "u"));
+  it.each(
+    [
+      "",
+      "demo",
+      "serve",
+      "replace",
+      "config",
+      "config check",
+      "config schema",
+      "plugin",
+      "plugin integrity",
+      "state",
+      "state inspect",
+      "replay",
+      "diff",
+      "attribute",
+      "devices",
+      "bind",
+      "unbind",
+    ].map((words) => [words]),
+  )('prints help for "%s" with every exit code once, and ends with 0', async (words) => {
+    expect(await runCli([...words.split(" ").filter((word) => word !== ""), "--help"])).toBe(0);
+    for (const name of NAMES) {
+      expect(out.split(`  ${EXIT[name]}  ${EXIT_WORDS[name]}\n`)).toHaveLength(2);
+    }
+  });
+
+  it("has the exit codes that its README lists, in the same words", async () => {
+    const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
+    const rows = [...readme.matchAll(/^\| (\d) \| (.+) \|$/gmu)].map(([, code, says]) => [
+      Number(code),
+      says,
+    ]);
+    // A second table there says what some of them mean to attribute and diff.
+    expect(rows.slice(0, NAMES.length)).toEqual(
+      NAMES.map((name) => [EXIT[name], EXIT_WORDS[name]]),
+    );
+  });
+
+  it("takes a device that the configuration does not have for a mistake of the command line", () => {
+    const error = new VfmigError("ERR_VFMIG_HOST_NO_DEVICE", "no", { layer: "host" });
+    expect(exitCodeFor(error)).toBe(EXIT.usage);
   });
 
   it("ends with 2 for a word it does not know", async () => {

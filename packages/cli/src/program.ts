@@ -9,7 +9,7 @@ import { recordingCommands } from "./commands/recording.ts";
 import { replaceCommand } from "./commands/replace.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { stateCommand } from "./commands/state.ts";
-import { EXIT, EXIT_WORDS, exitCodeFor } from "./exit-codes.ts";
+import { EXIT, exitCodeFor, exitCodeHelp } from "./exit-codes.ts";
 import { createTerminal, type Terminal } from "./output/terminal.ts";
 
 /** What every command gets. */
@@ -21,12 +21,7 @@ export interface CommandContext {
 
 const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
 
-const CODES = (Object.keys(EXIT) as (keyof typeof EXIT)[]).map(
-  (name) => `${EXIT[name]} ${EXIT_WORDS[name]}`,
-);
-
 const HELP_AFTER = `
-Exit codes: ${CODES.join(", ")}.
 Results go to stdout, everything else to stderr; every command takes --json.`;
 
 /**
@@ -55,6 +50,7 @@ export async function runCli(words: readonly string[]): Promise<number> {
     devicesCommand,
   ])
     add(program, context);
+  tellExitCodes(program);
   try {
     await program.parseAsync(words, { from: "user" });
     return code;
@@ -63,6 +59,12 @@ export async function runCli(words: readonly string[]): Promise<number> {
     report(terminal, error, words.includes("--json"));
     return exitCodeFor(error);
   }
+}
+
+/** Also those below a command, such as `config check`. */
+function tellExitCodes(command: Command): void {
+  command.addHelpText("after", exitCodeHelp());
+  for (const each of command.commands) tellExitCodes(each);
 }
 
 function report(terminal: Terminal, error: unknown, json: boolean): void {

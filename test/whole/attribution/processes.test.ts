@@ -89,6 +89,11 @@ describe("recordings of devices in processes of their own", () => {
       ],
     });
     const recording = await readRecording(await readFile(`${file}.vf0`));
-    expect(recording).toMatchObject({ mode: "transparent", input: true, events: [] });
+    expect(recording).toMatchObject({
+      mode: "transparent",
+      input: true,
+      configured: { package: "@vfmig/plugin-i40e", options: {} },
+      events: [],
+    });
   });
 });

@@ -36,7 +36,9 @@ function reasons({ inputGiven }: Attribution): string {
   if (inputGiven) return `What came from outside was given again; ${moment}`;
   return (
     "The device may have had it from outside, such as a frame of its wire, which was not recorded or could not " +
-    `be given again: record on a base that tells of its input, as the testkit's models do. Or ${moment}`
+    "be given again, as with all hardware. What to do: record on a base that tells of its input, as the testkit's " +
+    "models do; or serve the device again with --mode base, then --mode transparent, under the same traffic, and see " +
+    `with which of them the fault is gone; --trace shows each message. Or ${moment}`
   );
 }
 

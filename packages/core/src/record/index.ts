@@ -18,6 +18,7 @@ export {
   createRecordingWriter,
   readRecording,
   recordingHeader,
+  type ConfiguredDriver,
   type Recording,
   type RecordingHeader,
 } from "./recording.ts";

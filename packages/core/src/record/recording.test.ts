@@ -23,6 +23,12 @@ describe("a recording's file", () => {
     expect(await readRecording(await fileOf(recording))).toEqual(recording);
   });
 
+  it("tells with which options the driver was to run, so that a replay can be the same", async () => {
+    const configured = { package: "nic", options: { shadow: "while-saving", n: [1, { a: null }] } };
+    const recording = { ...recordingOf([], "active"), configured };
+    expect(await readRecording(await fileOf(recording))).toEqual(recording);
+  });
+
   it("says that input is not in it where its header does not speak of any", async () => {
     const recording = recordingOf([], "base", false);
     expect(await readRecording(await fileOf(recording))).toMatchObject({ input: false });

@@ -22,6 +22,12 @@ const FORMAT: StateFormat = {
 };
 const WRITER = { name: "vfmig-recording", version: "1" };
 
+/** The driver that the configuration named, and its options, whatever ran in its place. */
+export interface ConfiguredDriver {
+  readonly package: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
 /** What a recording says of the device that it was made of. */
 export interface RecordingHeader {
   readonly identity: DeviceIdentity;
@@ -32,6 +38,8 @@ export interface RecordingHeader {
   readonly irqs: readonly number[];
   /** True where what reached the device from outside is in it, or was given to it again. */
   readonly input: boolean;
+  /** So that a replay runs the driver as it ran; absent where none was configured. */
+  readonly configured?: ConfiguredDriver | undefined;
 }
 
 export interface Recording extends RecordingHeader {
@@ -44,8 +52,10 @@ export interface Recording extends RecordingHeader {
 export function recordingHeader(
   { info, input }: Pick<VfioDevice, "info" | "input">,
   mode: DriverMode,
+  configured?: ConfiguredDriver,
 ): RecordingHeader {
   return {
+    ...(configured && { configured }),
     identity: info.identity,
     mode,
     input: input !== undefined,
@@ -59,7 +69,7 @@ export function recordingHeader(
  * @throws VfmigError `ERR_VFMIG_STATE_SCHEMA`, `ERR_VFMIG_STATE_PAYLOAD`
  */
 export function createRecordingWriter(header: RecordingHeader): StateWriter {
-  const { identity, mode, regions, irqs, input } = header;
+  const { identity, mode, regions, irqs, input, configured } = header;
   const { vendor = 0, device = 0 } = identity.pci ?? {};
   return createStateWriter({
     format: FORMAT,
@@ -71,7 +81,13 @@ export function createRecordingWriter(header: RecordingHeader): StateWriter {
         driver: WRITER,
         state: { version: FORMAT.version, reads: FORMAT.reads },
         device: { vendor, device },
-        offers: { mode, regions: [...regions], irqs: [...irqs], input },
+        offers: {
+          mode,
+          regions: [...regions],
+          irqs: [...irqs],
+          input,
+          ...(configured && { configured }),
+        },
         uses: {},
       },
     },
@@ -83,6 +99,9 @@ const offersSchema = z.looseObject({
   regions: z.array(z.int().min(0)).max(4096),
   irqs: z.array(z.int().min(0)).max(4096),
   input: z.boolean().default(false),
+  configured: z
+    .object({ package: z.string(), options: z.record(z.string(), z.unknown()) })
+    .optional(),
 });
 
 /**
@@ -120,8 +139,8 @@ export async function readRecording(bytes: Uint8Array): Promise<Recording> {
 function headerOf(state: StateHeader): RecordingHeader {
   const offers = offersSchema.safeParse(state.description.offers);
   if (!offers.success) throw formatError(`its header is none: ${offers.error.message}`);
-  const { mode, regions, irqs, input } = offers.data;
-  return { identity: state.device, mode, regions, irqs, input };
+  const { mode, regions, irqs, input, configured } = offers.data;
+  return { identity: state.device, mode, regions, irqs, input, ...(configured && { configured }) };
 }
 
 /** Steps are counted from 0 without a gap; whatever happened refers to one before it. */

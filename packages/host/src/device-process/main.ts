@@ -1,6 +1,15 @@
 import "reflect-metadata";
-import { loadConfig, quietLogger, systemClock, VfmigError, type Logger } from "@vfmig/core";
+import {
+  loadConfig,
+  quietLogger,
+  readRecording,
+  systemClock,
+  VfmigError,
+  type Logger,
+  type Recording,
+} from "@vfmig/core";
 import { createLinuxIo, type NativeIo } from "@vfmig/linux";
+import { readFile } from "node:fs/promises";
 import { container } from "tsyringe";
 import { createVfioUserServer } from "@vfmig/vfio-user";
 import { join } from "node:path";
@@ -9,6 +18,7 @@ import { holdGrant, type HeldGrant } from "../granting/held-grant.ts";
 import { DeviceOpener, type OpenedDevice } from "../opening/device-opener.ts";
 import { TOKENS } from "../opening/tokens.ts";
 import { withOptions } from "../opening/with-options.ts";
+import { asRecorded } from "../replaying/as-recorded.ts";
 import { descriptionOf } from "./description-of.ts";
 import { doorbellsOf } from "./doorbells.ts";
 import { GiveBack } from "./give-back.ts";
@@ -30,6 +40,7 @@ async function main(start: DeviceStart): Promise<void> {
 
   const { config, folder } = await loadConfig(start.configFile);
   const { runtimeFolder } = start;
+  const recording = await recordingOf(start.replay);
   let giveBack: GiveBack | undefined;
   const open = (name: string, held: HeldGrant | undefined): Promise<OpenedDevice> => {
     const index = config.devices.findIndex((device) => device.name === name);
@@ -39,14 +50,18 @@ async function main(start: DeviceStart): Promise<void> {
     const onHostRequest = (): void => giveBack?.asked(name);
     const folders = { folder, runtimeFolder, held, interposed, onHostRequest };
     const opener = scope.resolve(DeviceOpener);
-    return opener.open(withOptions(entry, start), `devices[${index}]`, folders);
+    const wanted = withOptions(entry, start);
+    const taken = recording === undefined ? wanted : asRecorded(wanted, recording, logger);
+    return opener.open(taken, `devices[${index}]`, folders);
   };
   const opened = await open(
     start.device,
     start.grant === undefined ? undefined : holdGrant(io, start.grant),
   );
   const { socket } = config.devices.find(({ name }) => name === start.device) ?? {};
-  if (start.replay !== undefined) return await replayHere(opened, start.replay, io, logger);
+  if (start.replay !== undefined && recording !== undefined) {
+    return await replayHere(opened, { recording, output: start.replay.output }, io, logger);
+  }
   const recorder =
     start.recordFile === undefined
       ? undefined
@@ -95,6 +110,10 @@ async function main(start: DeviceStart): Promise<void> {
   say({ say: "ready", identity: info.identity, socketPath: path, mode, doorbells });
 }
 
+async function recordingOf(replay: DeviceStart["replay"]): Promise<Recording | undefined> {
+  return replay === undefined ? undefined : readRecording(await readFile(replay.file));
+}
+
 function receive(
   io: NativeIo,
   channel: number | undefined,
@@ -118,7 +137,7 @@ async function returnDevice(stop: () => Promise<void>, logger: Logger): Promise<
 /** Replays instead of serving; the device is closed before the host hears that it is done. */
 async function replayHere(
   opened: OpenedDevice,
-  replay: NonNullable<DeviceStart["replay"]>,
+  replay: { readonly recording: Recording; readonly output: string },
   io: NativeIo,
   logger: Logger,
 ): Promise<void> {

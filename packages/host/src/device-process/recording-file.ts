@@ -1,12 +1,12 @@
 import { closeSync, openSync, writeSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import {
   createRecordingWriter,
-  readRecording,
   recordDevice,
   recordingHeader,
   replayRecording,
   type Clock,
+  type ConfiguredDriver,
+  type DriverReference,
   type Logger,
   type RecordedDevice,
   type Recording,
@@ -24,7 +24,7 @@ const CHUNK = 262_144;
  * answer closes the device, and then the file.
  */
 export function recordIntoFile(
-  { device, mode }: OpenedDevice,
+  { device, mode, configured }: OpenedDevice,
   path: string,
   io: NativeIo,
   clock: Clock,
@@ -32,7 +32,7 @@ export function recordIntoFile(
 ): RecordedDevice {
   const file = new RecordingFile(
     path,
-    createRecordingWriter(recordingHeader(device, mode)),
+    createRecordingWriter(recordingHeader(device, mode, inHeader(configured))),
     logger,
   );
   const recorded = recordDevice(device, {
@@ -53,15 +53,21 @@ export function recordIntoFile(
   return recorded;
 }
 
-/** Replays a recorded file against a fresh device and records that into another; closes the device. */
+/** Options are plain data, whatever else a configuration written in TypeScript may hold. */
+function inHeader(configured: DriverReference | undefined): ConfiguredDriver | undefined {
+  if (configured === undefined) return undefined;
+  const options = JSON.parse(JSON.stringify(configured.options ?? {})) as Record<string, unknown>;
+  return { package: configured.package, options };
+}
+
+/** Replays a recording against a fresh device and records that into a file; closes the device. */
 export async function replayIntoFile(
-  { device, mode }: OpenedDevice,
-  files: { readonly file: string; readonly output: string },
+  { device, mode, configured }: OpenedDevice,
+  { recording, output: path }: { readonly recording: Recording; readonly output: string },
   io: NativeIo,
   clock: Clock,
   logger: Logger,
 ): Promise<void> {
-  const recording = await readRecording(await readFile(files.file));
   let replayed: Recording;
   const batches: Uint8Array[] = [];
   try {
@@ -77,7 +83,8 @@ export async function replayIntoFile(
   } finally {
     await device[Symbol.asyncDispose]();
   }
-  const output = new RecordingFile(files.output, createRecordingWriter(replayed), logger);
+  const header = { ...replayed, configured: inHeader(configured) };
+  const output = new RecordingFile(path, createRecordingWriter(header), logger);
   for (const batch of batches) output.add(batch);
   await output.end(replayed.ended);
 }

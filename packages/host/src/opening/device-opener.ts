@@ -30,6 +30,8 @@ export interface OpenedDevice {
   readonly composed: ComposedDevice | undefined;
   /** How it runs; `base` also where no driver is named. */
   readonly mode: DriverMode;
+  /** The driver that was asked for, also where it does not run. */
+  readonly configured?: DriverReference | undefined;
 }
 
 interface Folders {
@@ -74,7 +76,9 @@ export class DeviceOpener {
         ? undefined
         : await register(registry, entry.driver, folders.folder);
     const base = await this.#openBase(entry, where, folders);
-    if (plugin === undefined) return { device: base, composed: undefined, mode: "base" };
+    const configured = entry.driver;
+    if (plugin === undefined)
+      return { device: base, composed: undefined, mode: "base", configured };
     try {
       const { device, pci } = base.info.identity;
       const { definition, identity } = registry.acquire(plugin.definition.name, { device, pci });
@@ -92,7 +96,7 @@ export class DeviceOpener {
         createIrqEvent: (onSignal) => createIrqEvent(this.#io, onSignal),
         dirtySources: entry.dirtySources,
       });
-      return { device: composed, composed, mode };
+      return { device: composed, composed, mode, configured };
     } catch (error) {
       await base[Symbol.asyncDispose]();
       throw error;
