@@ -1,6 +1,7 @@
 import {
   compose,
   type ComposedDevice,
+  type ComposeOptions,
   PCI_REGION,
   type SubDriverDefinition,
   type VfioDevice,
@@ -57,6 +58,7 @@ export interface WorldOptions {
   readonly start?: boolean;
   /** BAR0 can be mapped, and a user with these manners does. Default: it cannot. */
   readonly mapping?: MappingManners;
+  readonly limits?: ComposeOptions["limits"];
 }
 
 /** Two or more hosts, one guest, and traffic that is counted frame by frame. */
@@ -120,6 +122,7 @@ export class World {
     const device = await compose(base, plugin, {
       clock: this.clock,
       options: vfOptionsSchema.parse(world.options ?? {}),
+      limits: world.limits ?? {},
     });
     const user =
       mapping === undefined

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { closedError } from "../device/closed-error.ts";
-import type { DeviceInfo, MmapArea } from "../device/info.ts";
+import type { DeviceInfo, MmapArea, RegionInfo } from "../device/info.ts";
 import {
   MappingTracker,
   mappingConflict,
@@ -74,12 +74,13 @@ export class RegionLayouts {
   }
 
   /**
-   * From here on no area is handed out that the saving layout does not have.
+   * From here on no area is handed out that the saving layout does not have. What users are just asked to
+   * let go of is for whoever asked them, and does not count.
    * @param what - what is refused otherwise, for the message
    * @throws VfmigError `ERR_VFMIG_MAPPING_CONFLICT`
    */
   enter(narrowing: Narrowing, what: string): void {
-    this.#mappings.refuseConflicts(this.#saving.regions, what);
+    this.#mappings.refuseConflicts(this.#savingWithoutPending(), what);
     this.#change(() => this.#narrowings.add(narrowing));
   }
 
@@ -126,6 +127,15 @@ export class RegionLayouts {
   close(): void {
     for (const { end } of this.#pending) end(closedError());
     this.#parts.irq?.close();
+  }
+
+  #savingWithoutPending(): readonly RegionInfo[] {
+    if (this.#pending.size === 0) return this.#saving.regions;
+    const trapped = new Map(this.#trapped);
+    for (const { index, ranges } of this.#pending) {
+      trapped.set(index, withoutRanges(trapped.get(index) ?? [], ranges));
+    }
+    return narrow(this.#parts.layouts, trapped).saving;
   }
 
   /** Settles when nobody maps a page of `ranges` any more. */

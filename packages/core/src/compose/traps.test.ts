@@ -179,6 +179,21 @@ describe("trapping at run time", () => {
     expect(it.clock.waiting).toBe(0);
   });
 
+  it("is not in the way of saving while it waits, only those are whom saving itself excludes", async () => {
+    const rest = { offset: 2 * PAGE, size: PAGE };
+    const mmap = { runtime: [area, rest], saving: [area] };
+    const it = await composed({ regions: [noting({ mmap })] });
+    const note = it.device.noteMapping(0, area);
+    listen(it);
+    const trapped = regionsOf(it).trap(0, [{ offset: PAGE, size: 4 }]);
+    const other = it.device.noteMapping(0, rest);
+    expect(await codeOf(migrationOf(it).setState("pre-copy"))).toBe("ERR_VFMIG_MAPPING_CONFLICT");
+    other[Symbol.dispose]();
+    await migrationOf(it).setState("pre-copy");
+    note[Symbol.dispose]();
+    await trapped;
+  });
+
   it("hands out no area of what it takes away while it waits", async () => {
     const it = await composed({ regions: [noting()] });
     const note = it.device.noteMapping(0, area);

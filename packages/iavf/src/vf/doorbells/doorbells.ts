@@ -67,12 +67,16 @@ export class Doorbells {
    *   as it was
    */
   async trap(signal?: AbortSignal): Promise<void> {
-    if (!this.#open) {
-      return;
+    const others = this.#trapping;
+    if (others !== undefined) {
+      // Whoever asked first may have little time left: where that fails, users are asked again.
+      await until(others, signal).catch(() => {});
     }
-    this.#trapping ??= this.#trap();
-    await (signal === undefined ? this.#trapping : Promise.race([this.#trapping, aborted(signal)]));
     signal?.throwIfAborted();
+    if (this.#open) {
+      this.#trapping ??= this.#trap();
+      await until(this.#trapping, signal);
+    }
   }
 
   /** As {@link trap}, where nobody waits for it. */
@@ -233,9 +237,21 @@ const LAP =
 /** What a device reads as that is not there. */
 const GONE = 0xffff_ffff;
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
+/** As `promise`, or the signal's reason where that comes first. */
+async function until(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) {
+    await promise;
+    return;
+  }
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  if (signal.aborted) {
+    abort();
+  }
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }
