@@ -37,7 +37,9 @@ export const CASE_FILES: readonly CaseFile[] = [
   // Our own kernel has no network beyond its drivers.
   { title: "igb", path: at("igb-cases.ts"), kinds: ["debian"] },
   { title: "native speed", path: at("native-speed-cases.ts"), kinds: ["debian"] },
-  { title: "served", path: at("served-cases.ts"), kinds: ["debian", "iommufd"] },
+  { title: "native speed", path: at("native-plugin-cases.ts"), kinds: ["debian"] },
+  { title: "replaced", path: at("replaced-cases.ts"), kinds: ["debian"] },
+  { title: "given back", path: at("given-back-cases.ts"), kinds: ["iommufd"] },
   // Takes the NIC apart, and puts it together again.
   { title: "the NIC", path: at("nic-cases.ts"), kinds: ["debian", "iommufd"] },
 ];

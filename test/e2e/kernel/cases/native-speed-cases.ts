@@ -30,7 +30,7 @@ interface Measured {
   readonly framesPerSecond: readonly number[];
   readonly roundTripMs: number;
   /** What passed the process that serves the device. */
-  readonly passed: PassedCounts;
+  readonly passed: Pick<PassedCounts, "reads" | "writes" | "signals">;
   readonly interrupts: number;
   /** Loads and stores of the mapped BAR. */
   readonly mapped: number;

@@ -1,5 +1,6 @@
-import type { IrqRequest } from "@vfmig/core";
-import { createLinuxIo } from "@vfmig/linux";
+import { compose, type IrqEvent, type IrqRequest, PCI_REGION, type VfioDevice } from "@vfmig/core";
+import { createLinuxIo, EventFd, type NativeIo } from "@vfmig/linux";
+import igbVf from "@vfmig/plugin-igb";
 import { createVfioUserServer } from "@vfmig/vfio-user";
 import type { VfioPciOptions } from "@vfmig/vfio-pci-base";
 import { openBase } from "../inside/base-subject.ts";
@@ -7,16 +8,34 @@ import { PassedOn } from "./passed-on.ts";
 
 /** What has passed the process that serves the device, since it began. */
 export interface PassedCounts {
-  /** Region accesses, of any region. */
+  /** Accesses of the kernel's device, of any region: a user's that were passed on, and a plugin's own. */
   readonly reads: number;
   readonly writes: number;
+  /** A user's accesses of registers that a frame or an interrupt takes, and of all others. */
+  readonly data: number;
+  readonly control: number;
   /** Interrupts that this process signalled, instead of the kernel. */
   readonly signals: number;
 }
 
-/** Counts what the kernel does not signal itself. */
-class CountedSignals extends PassedOn {
+/** Behind it BAR0 of this NIC has nothing but queues and interrupts. */
+const CONTROL_BYTES = 0x1000;
+
+/** Counts what a user sends, and what the kernel does not signal itself. */
+class Counted extends PassedOn {
+  data = 0;
+  control = 0;
   signals = 0;
+
+  override readRegion(index: number, offset: number, into: Uint8Array): void {
+    this.#count(index, offset);
+    super.readRegion(index, offset, into);
+  }
+
+  override writeRegion(index: number, offset: number, from: Uint8Array): void {
+    this.#count(index, offset);
+    super.writeRegion(index, offset, from);
+  }
 
   override setIrqs(request: IrqRequest): void {
     if (request.data.kind !== "event") return super.setIrqs(request);
@@ -32,27 +51,71 @@ class CountedSignals extends PassedOn {
     );
     super.setIrqs({ ...request, data: { kind: "event", events } });
   }
+
+  #count(index: number, offset: number): void {
+    if (index === PCI_REGION.BAR0 && offset >= CONTROL_BYTES) this.data += 1;
+    else this.control += 1;
+  }
+}
+
+/** The device with plugin-igb on it, as our host composes it. */
+async function withPlugin(io: NativeIo, base: VfioDevice, options: object): Promise<VfioDevice> {
+  const parsed = igbVf.options?.parse(options);
+  return compose(base, igbVf, {
+    ...(parsed && { options: parsed }),
+    allocateMemory(bytes) {
+      const fd = io.memfd("private", bytes);
+      const memory = io.mmap(fd, bytes);
+      io.close(fd);
+      return memory;
+    },
+    createIrqEvent: (onSignal) => watchedEvent(io, onSignal),
+  });
+}
+
+function watchedEvent(io: NativeIo, onSignal: () => void): IrqEvent & Disposable {
+  const event = EventFd.create(io);
+  const watch = io.watch(event.fd, () => {
+    if (event.drain() > 0) onSignal();
+  });
+  return {
+    fd: event.fd,
+    signal: onSignal,
+    [Symbol.dispose]() {
+      watch[Symbol.dispose]();
+      event[Symbol.dispose]();
+    },
+  };
 }
 
 /** Serves the device at a PCI address until its parent goes; answers each message with its counts. */
-async function main(address: string, path: string, mmap: VfioPciOptions["mmap"]): Promise<void> {
+async function main(
+  address: string,
+  path: string,
+  mmap: VfioPciOptions["mmap"],
+  plugin: object | undefined,
+): Promise<void> {
+  const io = createLinuxIo();
   const kernel = await openBase({ device: { address }, path: "group" }, { mmap });
-  const device = new CountedSignals(kernel);
-  const server = createVfioUserServer({ io: createLinuxIo(), device, path });
+  const served = plugin === undefined ? kernel : await withPlugin(io, kernel, plugin);
+  const device = new Counted(served);
+  const server = createVfioUserServer({ io, device, path });
   const say = (): void => {
     const { reads, writes } = kernel.events;
-    process.send?.({ reads, writes, signals: device.signals } satisfies PassedCounts);
+    const { data, control, signals } = device;
+    process.send?.({ reads, writes, data, control, signals } satisfies PassedCounts);
   };
   process.on("message", say);
   const end = async (): Promise<void> => {
     await server[Symbol.asyncDispose]();
-    await kernel[Symbol.asyncDispose]();
+    await served[Symbol.asyncDispose]();
   };
   process.on("disconnect", () => void end().finally(() => process.exit()));
   say();
 }
 
 if (import.meta.main) {
-  const [address = "", path = "", mmap] = process.argv.slice(2);
-  await main(address, path, mmap === "direct" ? mmap : "none");
+  const [address = "", path = "", mmap, plugin] = process.argv.slice(2);
+  const options = plugin === undefined ? undefined : (JSON.parse(plugin) as object);
+  await main(address, path, mmap === "direct" ? mmap : "none", options);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
-import { systemClock, type IrqEvent, type VfioDevice } from "@vfmig/core";
+import { systemClock, type Clock, type IrqEvent, type VfioDevice } from "@vfmig/core";
 import { EventFd, type NativeIo } from "@vfmig/linux";
 import { GuestRam, type GuestDriver } from "@vfmig/testkit/guest";
 import { createIgbGuestDriver } from "@vfmig/testkit/guest-igb";
@@ -31,12 +31,12 @@ export class EchoGuest implements AsyncDisposable {
     throw error;
   };
 
-  private constructor(io: NativeIo, device: VfioDevice, bytes: Uint8Array) {
+  private constructor(io: NativeIo, device: VfioDevice, bytes: Uint8Array, clock: Clock) {
     this.#io = io;
     this.#driver = createIgbGuestDriver({
       device,
       ram: new GuestRam({ bytes, iova: RAM_IOVA }),
-      clock: systemClock,
+      clock,
       createEvent: (onSignal) => this.#createEvent(onSignal),
       onFrame: (frame) => {
         const number = numberOf(frame);
@@ -47,13 +47,17 @@ export class EchoGuest implements AsyncDisposable {
   }
 
   /** Gives the device memory, and brings it up. */
-  static async start(io: NativeIo, device: VfioDevice): Promise<EchoGuest> {
+  static async start(
+    io: NativeIo,
+    device: VfioDevice,
+    clock: Clock = systemClock,
+  ): Promise<EchoGuest> {
     const fd = io.memfd("guest-ram", RAM_BYTES);
     const memory = io.mmap(fd, RAM_BYTES);
     io.close(fd);
     const size = BigInt(RAM_BYTES);
     await device.mapDma({ iova: RAM_IOVA, size, read: true, write: true, memory });
-    const guest = new EchoGuest(io, device, memory.bytes);
+    const guest = new EchoGuest(io, device, memory.bytes, clock);
     guest.#resources.use(memory);
     await guest.#driver.start();
     return guest;

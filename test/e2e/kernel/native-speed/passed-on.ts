@@ -4,7 +4,9 @@ import type {
   DmaMapping,
   IovaRange,
   IrqRequest,
+  MappingNote,
   MigrationFacet,
+  MmapArea,
   VfioDevice,
 } from "@vfmig/core";
 
@@ -46,6 +48,10 @@ export class PassedOn implements VfioDevice {
 
   unmapDma(range: IovaRange): void | Promise<void> {
     return this.device.unmapDma(range);
+  }
+
+  noteMapping(index: number, area: MmapArea, holder?: string): MappingNote {
+    return this.device.noteMapping?.(index, area, holder) ?? { [Symbol.dispose]() {} };
   }
 
   reset(): Promise<void> {

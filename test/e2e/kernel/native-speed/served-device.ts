@@ -14,13 +14,18 @@ export class ServedDevice implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** Settles when the socket at `path` is there. */
+  /**
+   * Settles when the socket at `path` is there.
+   * @param plugin - options of plugin-igb; absent for the kernel's device as it is
+   */
   static async start(
     address: string,
     path: string,
     mmap: VfioPciOptions["mmap"],
+    plugin?: object,
   ): Promise<ServedDevice> {
-    const child = fork(PROCESS, [address, path, mmap]);
+    const options = plugin === undefined ? [] : [JSON.stringify(plugin)];
+    const child = fork(PROCESS, [address, path, mmap, ...options]);
     const served = new ServedDevice(child);
     await served.#answer();
     return served;
