@@ -4,3 +4,4 @@ export * from "./guest-clock.ts";
 export * from "./guest-ram.ts";
 export * from "./options.ts";
 export type { FrameHandler } from "./rx-ring.ts";
+export { FollowedBar } from "../vmm/followed-bar.ts";

@@ -38,6 +38,7 @@ interface MoveOptions {
   readonly wires: Readonly<Record<string, string>>;
   readonly lan?: LanOptions | undefined;
   readonly driver: GuestDriverKind;
+  readonly maps: boolean;
   readonly settleMs: number;
 }
 
@@ -66,6 +67,8 @@ const optionsSchema: z.ZodType<MoveOptions> = z.strictObject({
     .optional(),
   /** The guest's driver, by its Linux name. */
   driver: z.enum(["iavf", "igbvf"]).default("iavf"),
+  /** Whether the guest's VMM maps what it may of BAR0, where the devices have memory to map. */
+  maps: z.boolean().default(false),
   /** Traffic before the first move and after the last; milliseconds. */
   settleMs: z.int().min(0).max(3_600_000).default(500),
 });
@@ -115,6 +118,7 @@ async function run(context: Context): Promise<ScenarioReport> {
     ramBytes: ramMiB(context.options, plan.mtu) * 2 ** 20,
     queuePairs: context.options.queuePairs,
     driver: context.options.driver,
+    maps: context.options.maps,
     traffic,
     guestMac,
   });

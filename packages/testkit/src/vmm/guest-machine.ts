@@ -10,6 +10,7 @@ import {
 } from "../guest/index.ts";
 import { createIgbGuestDriver } from "../guest-igb/index.ts";
 import { FlowLedger, FrameSource, Pacer, openTraffic, type TrafficPlan } from "../traffic/index.ts";
+import { FollowedBar } from "./followed-bar.ts";
 import type { GuestCommand, GuestDriverKind, GuestReport, MachineAddress } from "./ipc.ts";
 import { moveGuest, type Machine, type MoveOutcome } from "./move.ts";
 import { VirtualSlot } from "./virtual-slot.ts";
@@ -78,7 +79,7 @@ export class GuestMachine implements AsyncDisposable {
     const plan = openTraffic(command.traffic, command.guestMac);
     const machines: OpenMachine[] = [];
     for (const address of command.machines) {
-      machines.push(await connect(io, address, command.ramBytes));
+      machines.push(await connect(io, address, command));
     }
     const [first, ...others] = machines;
     if (first === undefined) throw guestError("it was given no machine");
@@ -148,15 +149,16 @@ export class GuestMachine implements AsyncDisposable {
 async function connect(
   io: NativeIo,
   { name, socketPath }: MachineAddress,
-  ramBytes: number,
+  { ramBytes, maps = false }: OpenCommand,
 ): Promise<OpenMachine> {
-  const client = await connectVfioUser({ io, path: socketPath });
+  const client = await connectVfioUser({ io, path: socketPath, regionFds: maps });
   const fd = io.memfd(`guest-ram-${name}`, ramBytes);
   const memory = io.mmap(fd, ramBytes);
   io.close(fd);
   const size = BigInt(ramBytes);
   await client.mapDma({ iova: RAM_IOVA, size, read: true, write: true, memory });
-  return { name, client, memory, device: client.device, ram: memory.bytes };
+  const device = maps ? await FollowedBar.follow(client) : client.device;
+  return { name, client, memory, device, ram: memory.bytes };
 }
 
 function guestError(why: string): VfmigError {

@@ -21,6 +21,8 @@ export type GuestCommand =
       readonly queuePairs: number;
       /** The guest's driver; default `iavf`. */
       readonly driver?: GuestDriverKind | undefined;
+      /** Whether the VMM maps what it may of BAR0; default no. */
+      readonly maps?: boolean | undefined;
       readonly traffic: TrafficChoice;
       readonly guestMac: string;
     }
