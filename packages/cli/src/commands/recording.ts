@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { Option, type Command } from "commander";
 import { replayFile } from "@vfmig/host";
 import {
@@ -12,6 +11,7 @@ import {
   type Recording,
 } from "@vfmig/core";
 import { EXIT } from "../exit-codes.ts";
+import { bytesOf } from "../input/read-file.ts";
 import { attributionText } from "../output/attribution-text.ts";
 import { terminalLogger } from "../output/terminal.ts";
 import type { CommandContext } from "../program.ts";
@@ -178,15 +178,5 @@ function replayIn(
 }
 
 async function recordingOf(file: string): Promise<Recording> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
-    throw new VfmigError(
-      "ERR_VFMIG_CLI_FILE",
-      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}. Check the path.`,
-      { layer: "cli", details: { file }, cause: error },
-    );
-  }
-  return readRecording(bytes);
+  return readRecording(await bytesOf(file));
 }

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { inspectState, renderState, VfmigError } from "@vfmig/core";
+import { inspectState, renderState } from "@vfmig/core";
 import { EXIT } from "../exit-codes.ts";
+import { bytesOf } from "../input/read-file.ts";
 import type { CommandContext } from "../program.ts";
 
 /** `vfmig state inspect`: what a device-state stream holds, without its plugin. */
@@ -17,16 +17,4 @@ export function stateCommand(program: Command, { terminal, exit }: CommandContex
       terminal.result(options.json ? JSON.stringify(tree) : renderState(tree));
       if (!tree.sound) exit(EXIT.failed);
     });
-}
-
-async function bytesOf(file: string): Promise<Uint8Array> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw new VfmigError(
-      "ERR_VFMIG_CLI_FILE",
-      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}. Check the path.`,
-      { layer: "cli", details: { file }, cause: error },
-    );
-  }
 }
