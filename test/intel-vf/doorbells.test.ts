@@ -11,7 +11,7 @@ import {
   userOf,
 } from "./rig/doorbells.ts";
 import { FAMILIES } from "./rig/family.ts";
-import { move } from "./rig/move.ts";
+import { flaws, move, NO_FLAWS } from "./rig/move.ts";
 import {
   flow,
   Losses,
@@ -87,9 +87,7 @@ describe.each(FAMILIES)("$name", (family) => {
           const result = await move(world, 1 - world.at, { blackout: below(4), preCopy });
           expect(from.mapped(PCI_REGION.BAR0)).toEqual([]);
           world.quiesce();
-          const missed = [...result.truth.difference(result.dirty)];
-          const found = { missed, forgotten: result.forgotten, wrongs: world.wrongs() };
-          expect({ seed, n, ...found }).toEqual({ seed, n, missed: [], forgotten: [], wrongs: [] });
+          expect({ seed, n, ...flaws(world, result) }).toEqual({ seed, n, ...NO_FLAWS });
         }
         await world.close();
       },

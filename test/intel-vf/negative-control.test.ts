@@ -2,14 +2,14 @@ import {
   type DirtySink,
   type StateRecord,
   type SubDriver,
-  type SubDriverContext,
   type SubDriverDefinition,
 } from "@vfmig/core";
-import { AQ_FIELD, ATQ_REGISTERS, AQ_DESCRIPTOR_SIZE, vsiIdOffsets } from "@vfmig/iavf";
+import { vsiIdOffsets } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
 import type { VfOptions } from "@vfmig/iavf/vf";
 import { move } from "./rig/move.ts";
 import { FAMILIES } from "./rig/family.ts";
+import { meddling } from "./rig/shadow.ts";
 import { PAGE, RAM_IOVA, World, type WorldOptions } from "./rig/world.ts";
 
 describe.each(FAMILIES)("$name", (family) => {
@@ -106,11 +106,17 @@ describe.each(FAMILIES)("$name", (family) => {
 
   /** Keeps the VSI id of the source in what the guest asks after the move. */
   function keepsVsi(source: number): Definition {
+    let runs = false;
+    const keeping = meddling(family.plugin, (opcode, body) => {
+      if (!runs) return;
+      for (const offset of vsiIdOffsets(opcode, body)) {
+        new DataView(body.buffer, body.byteOffset).setUint16(offset, source, true);
+      }
+    });
     return {
-      ...family.plugin,
+      ...keeping,
       async attach(context) {
-        let runs = false;
-        const subDriver = await family.plugin.attach(withVsi(context, source, () => runs));
+        const subDriver = await keeping.attach(context);
         const honest = given(subDriver.migration);
         const arcs = {
           ...honest.arcs,
@@ -122,67 +128,6 @@ describe.each(FAMILIES)("$name", (family) => {
         return override(subDriver, { migration: { ...honest, arcs } });
       },
     };
-  }
-
-  /** Puts `vsi` into each request just before the device's doorbell rings. */
-  function withVsi(
-    context: SubDriverContext<VfOptions>,
-    vsi: number,
-    active: () => boolean,
-  ): SubDriverContext<VfOptions> {
-    const buffers: ReturnType<typeof context.dma.allocate>[] = [];
-    let ring = 0;
-    let last = 0;
-    const { base, dma } = context;
-    return {
-      ...context,
-      dma: {
-        allocate(bytes) {
-          const buffer = dma.allocate(bytes);
-          buffers.push(buffer);
-          return buffer;
-        },
-      },
-      base: {
-        info: base.info,
-        readRegion: (index, offset, into) => base.readRegion(index, offset, into),
-        reset: () => base.reset(),
-        writeRegion(index, offset, from) {
-          const value = Buffer.from(from).readUIntLE(0, Math.min(from.length, 4));
-          if (index === 0 && offset === ATQ_REGISTERS.bal) {
-            ring = value;
-          }
-          if (index === 0 && offset === ATQ_REGISTERS.tail) {
-            // The ring stands at the start of its buffer; low halves tell buffers apart.
-            const mailbox = buffers.find(({ iova }) => iova % 0x1_0000_0000 === ring);
-            if (active() && mailbox !== undefined) {
-              patch(mailbox, last, vsi);
-            }
-            last = value;
-          }
-          base.writeRegion(index, offset, from);
-        },
-      },
-    };
-  }
-
-  function patch(
-    mailbox: { readonly bytes: Uint8Array; readonly data: DataView; readonly iova: number },
-    slot: number,
-    vsi: number,
-  ): void {
-    const at = slot * AQ_DESCRIPTOR_SIZE;
-    const opcode = mailbox.data.getUint32(at + AQ_FIELD.COOKIE_HIGH, true);
-    const length = mailbox.data.getUint16(at + AQ_FIELD.DATA_LENGTH, true);
-    const address =
-      mailbox.data.getUint32(at + AQ_FIELD.ADDRESS_HIGH, true) * 0x1_0000_0000 +
-      mailbox.data.getUint32(at + AQ_FIELD.ADDRESS_LOW, true);
-    const start = address - mailbox.iova;
-    if (length > 0) {
-      for (const offset of vsiIdOffsets(opcode, mailbox.bytes.subarray(start, start + length))) {
-        mailbox.data.setUint16(start + offset, vsi, true);
-      }
-    }
   }
 
   async function wrongsAfterMove(

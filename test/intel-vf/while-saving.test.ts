@@ -2,7 +2,7 @@ import { PCI_REGION } from "@vfmig/core";
 import { DYN_CTL, vectorControl, vectorItr } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
 import { FAMILIES } from "./rig/family.ts";
-import { facets, move } from "./rig/move.ts";
+import { facets, flaws, move, NO_FLAWS } from "./rig/move.ts";
 import {
   flow,
   Losses,
@@ -150,9 +150,7 @@ describe.each(FAMILIES)("$name", (family) => {
         // oxlint-disable-next-line no-await-in-loop -- one move after the other
         const result = await move(world, 1 - world.at, { blackout: below(4) });
         world.quiesce();
-        const missed = [...result.truth.difference(result.dirty)];
-        const found = { missed, forgotten: result.forgotten, wrongs: world.wrongs() };
-        expect({ seed, n, ...found }).toEqual({ seed, n, missed: [], forgotten: [], wrongs: [] });
+        expect({ seed, n, ...flaws(world, result) }).toEqual({ seed, n, ...NO_FLAWS });
       }
       expect(started).toContain("direct");
       expect(started).toContain("direct,relay");

@@ -97,6 +97,20 @@ export async function move(
   return { state, dirty, truth, forgotten, ringIndices };
 }
 
+/** What is wrong after a move and what came with it; all empty where nothing is. */
+export interface Flaws {
+  /** Pages that the device wrote and its log did not name. */
+  readonly missed: readonly number[];
+  readonly forgotten: readonly number[];
+  readonly wrongs: readonly string[];
+}
+
+export const NO_FLAWS: Flaws = { missed: [], forgotten: [], wrongs: [] };
+
+export function flaws(world: World, { truth, dirty, forgotten }: MoveResult): Flaws {
+  return { missed: [...truth.difference(dirty)], forgotten, wrongs: world.wrongs() };
+}
+
 /** What the source gives while it runs, taken by the target at once. */
 async function precopy(world: World, into: MigrationFacet): Promise<Uint8Array> {
   const { migration: from } = facets(world.host.device);
