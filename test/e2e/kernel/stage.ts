@@ -65,12 +65,12 @@ async function runStage({ artifacts, recorder }: StageContext, kind: BedKind): P
   await recorder.run(`the kernel of ${GUEST[kind]} complained of nothing`, async (evidence) =>
     listen(bed, evidence),
   );
-  const whole = recorder.wants("") && bed.noMdevs === undefined;
-  if (whole && recorder.results.every(({ outcome }) => outcome !== "failed")) {
-    await recorder.run(`what was asked of ${GUEST[kind]} is what the README tells`, async () =>
-      checkRecord(kind, requests),
-    );
-  }
+  const update = process.env["VFMIG_UPDATE"] === "1";
+  const sound = recorder.results.every(({ outcome }) => outcome !== "failed");
+  // Some cases make some requests: only all of them make what the file says.
+  if (!recorder.wants("") || bed.noMdevs !== undefined || !(sound || update)) return;
+  const asked = `what was asked of ${GUEST[kind]} is what the README tells`;
+  await recorder.run(asked, async () => checkRecord(kind, requests, update));
 }
 
 /** What the kernel said besides, and that nobody expects. */
@@ -82,10 +82,14 @@ async function listen(bed: Bed, evidence: Evidence): Promise<void> {
 }
 
 /** With VFMIG_UPDATE=1 the record is written anew; otherwise it must be what this run was. */
-async function checkRecord(kind: BedKind, requests: readonly RequestReport[]): Promise<Figures> {
+async function checkRecord(
+  kind: BedKind,
+  requests: readonly RequestReport[],
+  update: boolean,
+): Promise<Figures> {
   const record = recordOf(requests);
   if (record === undefined) throw new Error("no process told what it asked");
-  if (process.env["VFMIG_UPDATE"] === "1") writeRecord(kind, record);
+  if (update) writeRecord(kind, record);
   const found = differences(kind, record);
   if (found.length === 0) return { kernel: record.kernel };
   throw new Error(
