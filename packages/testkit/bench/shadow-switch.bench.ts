@@ -8,12 +8,9 @@
  * Run: node packages/testkit/bench/shadow-switch.bench.ts [--json] [--rounds=N] [--rate=N]
  *   [--models=i40e,e810] [--queues=1,4,16] [--delays=0,1,10]
  */
-import { createRequire } from "node:module";
 import { cpus } from "node:os";
-import { setImmediate as turn } from "node:timers/promises";
-import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { compose, systemClock, type ComposedDevice, type SubDriverDefinition } from "@vfmig/core";
+import { compose, systemClock, type ComposedDevice } from "@vfmig/core";
 import {
   createE810VfModel,
   createGuestDriver,
@@ -23,6 +20,7 @@ import {
   GuestRam,
   type LoosePort,
 } from "@vfmig/testkit";
+import { frameTo, pluginOf, quantile, until } from "./vf-parts.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -41,7 +39,6 @@ const ANSWERS = 2;
 const PATIENCE_MS = 8000;
 const RING = 256;
 const IOVA = 0x1_0000_0000n;
-const demo = createRequire(new URL("../../../examples/demo/package.json", import.meta.url));
 
 interface Window {
   readonly n: number;
@@ -77,25 +74,6 @@ interface Row {
   readonly framesLost: number;
   readonly framesMost: number;
   readonly failed: number;
-}
-
-function quantile(values: readonly number[], part: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0;
-}
-
-async function pluginOf(model: string): Promise<SubDriverDefinition> {
-  const path = demo.resolve(`@vfmig/plugin-${model}`);
-  const loaded = (await import(pathToFileURL(path).href)) as { readonly default: unknown };
-  return loaded.default as SubDriverDefinition;
-}
-
-/** A UDP frame from the wire to the guest; the ports choose the queue. */
-function frameTo(mac: readonly number[], flow: number): Uint8Array {
-  const frame = new Uint8Array(200);
-  frame.set([...mac, 2, 0, 0, 0, 0, 0x0b, 8, 0, 0x45, 0, 0, 186]);
-  frame.set([64, 17, 0, 0, 198, 51, 100, 11, 198, 51, 100, 10, 0x10, flow, 0x20, flow], 22);
-  return frame;
 }
 
 /** Frames at the rate, both ways, for as long as it lives. */
@@ -137,18 +115,6 @@ class Traffic {
   stop(): void {
     clearInterval(this.#timer);
   }
-}
-
-async function until(done: () => boolean, limitMs: number): Promise<boolean> {
-  const end = performance.now() + limitMs;
-  while (!done()) {
-    if (performance.now() > end) {
-      return false;
-    }
-    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
-    await turn();
-  }
-  return true;
 }
 
 async function measure(model: string, queues: number, pfReplyDelayMs: number): Promise<Row[]> {
