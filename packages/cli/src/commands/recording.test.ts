@@ -56,9 +56,14 @@ function deviceOf(value: number, frame: boolean): VfioDevice {
 }
 
 /** The file of a run whose guest reads that register; with `frame`, one arrives, and it reads again. */
-async function fileOf(value: number, mode: DriverMode, frame = false): Promise<Uint8Array> {
+async function fileOf(
+  value: number,
+  mode: DriverMode,
+  frame = false,
+  replay = false,
+): Promise<Uint8Array> {
   const device = deviceOf(value, frame);
-  const writer = createRecordingWriter(recordingHeader(device, mode));
+  const writer = createRecordingWriter({ ...recordingHeader(device, mode), replay });
   const recorded = recordDevice(device, {
     sink: (batch) => writer.add([{ type: "events", value: batch }]),
     clock: systemClock,
@@ -186,6 +191,31 @@ describe("the commands of recordings", () => {
     ];
     expect(await runCli(["diff", ...files])).toBe(EXIT.failed);
     expect(out).toContain("Made by: core");
+  });
+
+  it("diff knows which file the others repeat, in whichever order", async () => {
+    const path = async (name: string, value: number, replay: boolean): Promise<string> => {
+      await writeFile(join(folder, name), await fileOf(value, "active", false, replay));
+      return join(folder, name);
+    };
+    const files = [await path("recorded", 1, false), await path("replayed", 2, true)];
+    for (const order of [files, files.toReversed()]) {
+      out = "";
+      await runCli(["diff", ...order, "--json"]);
+      expect(JSON.parse(out)).toMatchObject({
+        shown: [
+          { run: "recorded", shows: "0x01" },
+          { run: "active", shows: "0x02" },
+        ],
+      });
+    }
+  });
+
+  it("diff refuses replays of two recordings, and says so", async () => {
+    await writeFile(join(folder, "r"), await fileOf(1, "base", false, true));
+    const two = [await file("a", 1, "active"), await file("b", 1, "transparent")];
+    expect(await runCli(["diff", join(folder, "r"), ...two])).toBe(EXIT.usage);
+    expect(err).toContain("2 of these files are no replays");
   });
 
   it("diff cannot tell core from plugin without a transparent run", async () => {

@@ -7,6 +7,7 @@ import {
   systemClock,
   VfmigError,
   type Attribution,
+  type AttributionRuns,
   type DriverMode,
   type Recording,
 } from "@vfmig/core";
@@ -108,20 +109,35 @@ async function diff(
     });
   }
   const recordings = await Promise.all(files.map((file) => recordingOf(file)));
-  const of = (mode: DriverMode): readonly Recording[] =>
-    recordings.filter((recording) => recording.mode === mode);
-  const [transparent, recordedTransparent] = of("transparent");
-  const [active, recordedActive] = of("active").toReversed();
-  const result = attribute(
-    {
-      recorded: recordedActive ?? recordedTransparent,
-      base: of("base"),
-      transparent,
-      active,
-    },
-    { ignore: options.ignore ?? [] },
-  );
+  const runs = runsOf(recordings);
+  const result = attribute(runs, { ignore: options.ignore ?? [] });
   tell(result, options, { terminal, exit });
+}
+
+/**
+ * Which run each file is. A file that says that it is a replay is one, in whichever order they come; where
+ * none does, the last of two active ones is what the others repeat.
+ */
+function runsOf(recordings: readonly Recording[]): AttributionRuns {
+  const originals = recordings.filter(({ replay }) => replay !== true);
+  const known = originals.length < recordings.length ? originals[0] : undefined;
+  if (known !== undefined && originals.length > 1) {
+    throw new VfmigError(
+      "ERR_VFMIG_CLI_USAGE",
+      `${originals.length} of these files are no replays. Give one recording at most, and replays of it (vfmig replay).`,
+      { layer: "cli" },
+    );
+  }
+  const of = (mode: DriverMode): readonly Recording[] =>
+    recordings.filter((recording) => recording.mode === mode && recording !== known);
+  const [transparent, recordedTransparent] = of("transparent");
+  const [active, recordedActive] = of("active");
+  return {
+    recorded: known ?? recordedActive ?? recordedTransparent,
+    base: of("base"),
+    transparent,
+    active,
+  };
 }
 
 async function attributeFile(

@@ -38,6 +38,8 @@ export interface RecordingHeader {
   readonly irqs: readonly number[];
   /** True where what reached the device from outside is in it, or was given to it again. */
   readonly input: boolean;
+  /** True of a replay; absent of what was recorded first. */
+  readonly replay?: boolean | undefined;
   /** So that a replay runs the driver as it ran; absent where none was configured. */
   readonly configured?: ConfiguredDriver | undefined;
 }
@@ -69,7 +71,7 @@ export function recordingHeader(
  * @throws VfmigError `ERR_VFMIG_STATE_SCHEMA`, `ERR_VFMIG_STATE_PAYLOAD`
  */
 export function createRecordingWriter(header: RecordingHeader): StateWriter {
-  const { identity, mode, regions, irqs, input, configured } = header;
+  const { identity, mode, regions, irqs, input, replay, configured } = header;
   const { vendor = 0, device = 0 } = identity.pci ?? {};
   return createStateWriter({
     format: FORMAT,
@@ -86,6 +88,7 @@ export function createRecordingWriter(header: RecordingHeader): StateWriter {
           regions: [...regions],
           irqs: [...irqs],
           input,
+          ...(replay && { replay }),
           ...(configured && { configured }),
         },
         uses: {},
@@ -99,6 +102,7 @@ const offersSchema = z.looseObject({
   regions: z.array(z.int().min(0)).max(4096),
   irqs: z.array(z.int().min(0)).max(4096),
   input: z.boolean().default(false),
+  replay: z.boolean().optional(),
   configured: z
     .object({ package: z.string(), options: z.record(z.string(), z.unknown()) })
     .optional(),
@@ -139,8 +143,16 @@ export async function readRecording(bytes: Uint8Array): Promise<Recording> {
 function headerOf(state: StateHeader): RecordingHeader {
   const offers = offersSchema.safeParse(state.description.offers);
   if (!offers.success) throw formatError(`its header is none: ${offers.error.message}`);
-  const { mode, regions, irqs, input, configured } = offers.data;
-  return { identity: state.device, mode, regions, irqs, input, ...(configured && { configured }) };
+  const { mode, regions, irqs, input, replay, configured } = offers.data;
+  return {
+    identity: state.device,
+    mode,
+    regions,
+    irqs,
+    input,
+    ...(replay && { replay }),
+    ...(configured && { configured }),
+  };
 }
 
 /** Steps are counted from 0 without a gap; whatever happened refers to one before it. */

@@ -62,7 +62,7 @@ export async function replayRecording(
   const give = recording.input ? device.input?.take() : undefined;
   await new Replay(recorded, take, options, give).run();
   recorded.flush();
-  return { ...header, input: give !== undefined, events, ended: recorded.ended };
+  return { ...header, replay: true, input: give !== undefined, events, ended: recorded.ended };
 }
 
 function checkRegions(device: VfioDevice, recording: Recording): void {
