@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import type { NativeIo } from "@vfmig/linux";
 import { baseFault, KernelCalls, refusedWith } from "../kernel-calls.ts";
-import type { DeviceFacts } from "../sysfs/device-facts.ts";
+import { blockers, type DeviceFacts } from "../sysfs/device-facts.ts";
 import { uuidBytes } from "../sysfs/device-name.ts";
 import type { SystemRoots } from "../sysfs/sysfs.ts";
 import { DEVICE } from "../uapi/commands.ts";
 import { BIND, BIND_TOKEN } from "../uapi/iommufd.ts";
 import { sized } from "../uapi/struct.ts";
-import { notViable, tokenFault } from "./group.ts";
+import { notViable, sharedGroup, tokenFault } from "./group.ts";
 import { describeHolders, holdersOf } from "./holders.ts";
 import { openVfioFile } from "./open-file.ts";
 
@@ -94,7 +94,16 @@ function bind(
         error,
       );
     }
-    if (errno === "EPERM") throw notViable(facts, error);
+    // The group belongs to somebody else: to a driver of the host, or to another iommufd.
+    if (errno === "EPERM" && blockers(facts).length > 0) throw notViable(facts, error);
+    if (errno === "EPERM") {
+      throw baseFault(
+        "ERR_VFMIG_VFIO_BUSY",
+        `${calls.device} cannot be bound to an iommufd (EPERM): its group is in use.${sharedGroup(facts)}`,
+        { device: calls.device, errno, members: facts.members },
+        error,
+      );
+    }
     if (errno === "EACCES" || errno === "EINVAL") {
       const more =
         errno === "EINVAL"

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { VfmigError } from "@vfmig/core";
 import type { NativeIo } from "@vfmig/linux";
 import { baseFault, KernelCalls, refusedWith } from "../kernel-calls.ts";
-import type { DeviceFacts } from "../sysfs/device-facts.ts";
+import { neighbours, type DeviceFacts, type GroupMember } from "../sysfs/device-facts.ts";
 import type { SystemRoots } from "../sysfs/sysfs.ts";
 import { CONTAINER, GROUP, TYPE1V2_IOMMU } from "../uapi/commands.ts";
 import { sized, struct } from "../uapi/struct.ts";
@@ -45,7 +45,8 @@ export function openByGroup(
   try {
     const container = keep(openVfioFile(io, join(roots.dev ?? "/dev", "vfio/vfio"), name, roots));
     checkContainer(calls, container);
-    const group = keep(openVfioFile(io, groupPath(facts, roots), name, roots));
+    const path = groupPath(facts, roots);
+    const group = keep(openVfioFile(io, path, name, roots, sharedGroup(facts)));
     checkViable(calls, group, facts);
     attach(calls, container, group);
     const device = keep(getDevice(calls, group, facts, roots, vfToken));
@@ -77,14 +78,24 @@ function checkViable(calls: KernelCalls, group: number, facts: DeviceFacts): voi
 /** A driver of the host has another device of the group. */
 export function notViable(facts: DeviceFacts, cause?: unknown): VfmigError {
   const { name: device } = facts.device;
-  const others = facts.members.filter(({ name }) => name !== device);
-  const list = others.map(({ name, driver }) => `${name} (${driver ?? "no driver"})`).join(", ");
+  const list = listOf(neighbours(facts));
   return baseFault(
     "ERR_VFMIG_VFIO_GROUP_NOT_VIABLE",
     `IOMMU group ${facts.group} of ${device} is not viable: it also holds ${list === "" ? "devices that sysfs does not list" : list}, and a driver of the host uses one of them. Bind each to vfio-pci, or to no driver.`,
     { device, group: facts.group, members: facts.members },
     cause,
   );
+}
+
+function listOf(members: readonly GroupMember[]): string {
+  return members.map(({ name, driver }) => `${name} (${driver ?? "no driver"})`).join(", ");
+}
+
+/** What to know of a device that is not alone in its group, after a space. */
+export function sharedGroup(facts: DeviceFacts): string {
+  const others = neighbours(facts);
+  if (others.length === 0) return "";
+  return ` Its IOMMU group ${facts.group} also holds ${listOf(others)}: of the devices of a group one can be open at a time, since each has an address space of its own.`;
 }
 
 function attach(calls: KernelCalls, container: number, group: number): void {

@@ -5,6 +5,7 @@ import { describeHolders, holdersOf } from "./holders.ts";
 
 /**
  * Opens one of VFIO's files for a device.
+ * @param more a sentence for whoever finds it in use, after a space; default: none
  * @throws VfmigError `ERR_VFMIG_VFIO_BUSY`, `ERR_VFMIG_VFIO_PERMISSION`, `ERR_VFMIG_VFIO_PATH`
  */
 export function openVfioFile(
@@ -12,6 +13,7 @@ export function openVfioFile(
   path: string,
   device: string,
   roots: SystemRoots,
+  more = "",
 ): number {
   try {
     return io.open(path);
@@ -22,7 +24,7 @@ export function openVfioFile(
       const holders = holdersOf([path], roots);
       throw baseFault(
         "ERR_VFMIG_VFIO_BUSY",
-        `${device} is in use: ${path} is open in ${describeHolders(holders)}. End that use first; one user at a time can have the device.`,
+        `${device} is in use: ${path} is open in ${describeHolders(holders)}. End that use first; one user at a time can have the device.${more}`,
         { ...details, holders },
         error,
       );

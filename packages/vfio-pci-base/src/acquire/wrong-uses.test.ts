@@ -73,6 +73,23 @@ describe("a device that cannot be opened", () => {
     expect(error.message).toContain("0000:01:10.2 (igbvf)");
   });
 
+  it("shares its group with one that is open, by its group or its own file", async () => {
+    const second = "0000:01:10.2";
+    const legacy = machineWith();
+    legacy.add({ address: second, group: 7 });
+    await using _first = await openOn(legacy, { address: second });
+    const byGroup = await refuses("ERR_VFMIG_VFIO_BUSY", () => openOn(legacy));
+    const modern = machineWith({}, { iommufd: true });
+    modern.add({ address: second, group: 7 });
+    const fn = modern.groups.get(7)?.functions[0];
+    if (fn !== undefined) fn.groupTaken = true;
+    const byFile = await refuses("ERR_VFMIG_VFIO_BUSY", () => openOn(modern, { path: "iommufd" }));
+    for (const { message } of [byGroup, byFile]) {
+      expect(message).toContain("IOMMU group 7 also holds 0000:01:10.2 (vfio-pci)");
+      expect(message).toContain("one can be open at a time");
+    }
+  });
+
   it.each([
     ["group", {}],
     ["iommufd", { iommufd: true }],

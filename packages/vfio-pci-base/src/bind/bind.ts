@@ -3,7 +3,12 @@ import { join } from "node:path";
 import type { NativeIo } from "@vfmig/linux";
 import { describeHolders, holdersOf } from "../acquire/holders.ts";
 import { baseFault, errnoOf } from "../kernel-calls.ts";
-import { driverOverride, readDeviceFacts, type DeviceFacts } from "../sysfs/device-facts.ts";
+import {
+  blockers,
+  driverOverride,
+  readDeviceFacts,
+  type DeviceFacts,
+} from "../sysfs/device-facts.ts";
 import { exists, linkName, type SystemRoots } from "../sysfs/sysfs.ts";
 import { readRecord, removeRecord, writeRecord } from "./bind-record.ts";
 
@@ -29,8 +34,6 @@ export interface BindOutcome {
   readonly blockedBy: readonly { readonly name: string; readonly driver: string }[];
 }
 
-/** Drivers that do no DMA of their own, so that a group stays viable with them. */
-const HARMLESS = new Set(["pci-stub", "pcieport"]);
 const RECORDS = "/run/vfmig/bind";
 
 /**
@@ -199,13 +202,6 @@ function outcome(
   after: string | null,
   changed: boolean,
 ): BindOutcome {
-  const blockedBy = facts.members.flatMap(({ name, driver }) =>
-    name === facts.device.name ||
-    driver === undefined ||
-    HARMLESS.has(driver) ||
-    /vfio/.test(driver)
-      ? []
-      : [{ name, driver }],
-  );
+  const blockedBy = blockers(facts);
   return { address: facts.device.name, before, after, changed, blockedBy };
 }

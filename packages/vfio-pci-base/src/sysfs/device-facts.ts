@@ -56,6 +56,23 @@ export function readDeviceFacts(name: string, roots: SystemRoots = {}): DeviceFa
   };
 }
 
+/** Drivers that do no DMA of their own, so that a group stays viable with them. */
+const HARMLESS = new Set(["pci-stub", "pcieport"]);
+
+/** The others of a device's group. */
+export function neighbours({ device, members }: DeviceFacts): readonly GroupMember[] {
+  return members.filter(({ name }) => name !== device.name);
+}
+
+/** The others of a device's group that the host keeps for itself, so that nobody can use the group. */
+export function blockers(
+  facts: DeviceFacts,
+): readonly { readonly name: string; readonly driver: string }[] {
+  return neighbours(facts).flatMap(({ name, driver }) =>
+    driver === undefined || HARMLESS.has(driver) || /vfio/.test(driver) ? [] : [{ name, driver }],
+  );
+}
+
 export function deviceFolder(device: DeviceName, { sysfs = "/sys" }: SystemRoots): string {
   return join(sysfs, "bus", device.kind, "devices", device.name);
 }

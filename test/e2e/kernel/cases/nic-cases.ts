@@ -93,6 +93,11 @@ export const cases: readonly BedCase[] = [
       for (const each of DEVICES.sameGroup) bind(each, "vfio-pci");
       try {
         await using device = await openBase(at(mine));
+        await refused(() => openAndClose(at(neighbour)), "ERR_VFMIG_VFIO_BUSY", [
+          `also holds`,
+          mine,
+          "one can be open at a time",
+        ]);
         const { devices } = device.hotResetInfo();
         assert.deepEqual(devices.map(({ address }) => address).toSorted(), [mine, neighbour]);
         enableMemory(device);
