@@ -217,6 +217,10 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
       case "returned":
         this.#stopping = true;
         this.#returned = true;
+        this.#options.logger.warn(
+          `"${this.name}" was given back, as its machine wanted, and is no longer served.`,
+          { device: this.name },
+        );
         this.#ended("gave it back, as its machine wanted");
         break;
       case "log":
