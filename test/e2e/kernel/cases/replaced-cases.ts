@@ -11,7 +11,7 @@ import { EchoGuest } from "../native-speed/guest.ts";
 const FRAMES = 200;
 /** On their way at once. */
 const WINDOW = 8;
-const INTERVAL_MS = 10;
+const INTERVAL_MS = 40;
 const LIMIT_MS = 60_000;
 
 const baseOf = (address: string) => ({
