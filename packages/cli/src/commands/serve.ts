@@ -98,6 +98,7 @@ function asJson(device: DeviceProcess, { memory, trace, record }: ServeOptions):
 /** What each kind means to who wants to move the guest: QEMU's client gives no mapping back while it runs. */
 const DOORBELLS: Readonly<Record<DeviceProcess["doorbells"], string>> = {
   trapped: "trapped: every access is seen, as a device must have it that is to move under QEMU",
+  lent: 'lent: a client may map pages and gives them back when it is asked to; QEMU cannot be asked, so to move this device under QEMU, set doorbells: "trapped"',
   direct:
     "direct: a BAR can be mapped, and QEMU would keep it mapped; to move this device under QEMU, give it a driver that traps them",
 };
