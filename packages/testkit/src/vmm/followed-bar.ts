@@ -34,11 +34,11 @@ export class FollowedBar extends DelegatingDevice {
   /** @param client - that asks for the files of regions */
   static async follow(client: VfioUserClient): Promise<FollowedBar> {
     const bar = new FollowedBar(client, client.device);
-    await client.onLayoutChange(async ({ lost }) => {
+    await client.onLayoutChange(async () => {
       bar.layouts += 1;
       // The client has unmapped what was lost; the server hears of it when this has settled.
       bar.#mapped = bar.#mapped.filter(({ words }) => words.length > 0);
-      if (lost.length === 0) await bar.#map();
+      await bar.#map();
       bar.#onLayout();
     });
     await bar.#map();

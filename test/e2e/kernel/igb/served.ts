@@ -21,14 +21,18 @@ export interface ServedVfs extends AsyncDisposable {
   readonly warnings: readonly string[];
 }
 
-/** @param driver - the plugin for both, or undefined for the kernel's device as it is */
+/**
+ * @param driver - the plugin for both, or undefined for the kernel's device as it is
+ * @param maps - whether the guest's VMM may map BAR0, and does
+ */
 export async function serveVfs(
   driver: object | undefined = { package: "@vfmig/plugin-igb", options: { quiesceMs: 0 } },
+  maps = false,
 ): Promise<ServedVfs> {
   const folder = await mkdtemp(join(tmpdir(), "vfmig-igb-"));
   await symlink(MODULES, join(folder, "node_modules"));
   await writeFile(join(folder, "traffic.pcap"), makeCapture(GUEST_MAC, PEER_MAC));
-  await writeFile(join(folder, "vfmig.config.json"), JSON.stringify(configuration(driver)));
+  await writeFile(join(folder, "vfmig.config.json"), JSON.stringify(configuration(driver, maps)));
   const warnings: string[] = [];
   const say = (text: string, d?: unknown): void => {
     console.log(text, d);
@@ -51,16 +55,18 @@ export async function serveVfs(
   };
 }
 
-function configuration(driver: object | undefined): object {
+function configuration(driver: object | undefined, maps: boolean): object {
+  const mmap = maps ? "direct" : "none";
   const devices = DEVICES.vfs.map((address, index) => ({
     name: `vf${index + 1}`,
-    base: { package: "@vfmig/vfio-pci-base", options: { address } },
+    base: { package: "@vfmig/vfio-pci-base", options: { address, mmap } },
     ...(driver && { driver }),
   }));
   const options = {
     capture: "traffic.pcap",
     guestMac: GUEST_MAC,
     driver: "igbvf",
+    maps,
     lan: { tap: DEVICES.lan.tap },
     ramMiB: 8,
     settleMs: 1000,
