@@ -1,5 +1,6 @@
-import { PCI_IRQ, PCI_REGION, type Logger } from "@vfmig/core";
+import { PCI_IRQ, PCI_REGION, silentLogger, systemClock, type Logger } from "@vfmig/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createVfioPciBase } from "../base.ts";
 import { refuses, sharedMemory } from "../conformance/checks.ts";
 import type { FakeFunction } from "../testing/fake-kernel/function.ts";
 import {
@@ -7,6 +8,7 @@ import {
   type DeviceSettings,
   type MachineSettings,
 } from "../testing/fake-kernel/machine.ts";
+import { vfioPciOptions } from "../options.ts";
 import { openOn, UUID, VF } from "../testing/rig.ts";
 
 let machine: FakeMachine;
@@ -238,6 +240,27 @@ describe("the host's events", () => {
     await turn();
     expect(heard).toEqual(["request 1", "request 2", "vmm", "error 1"]);
     expect(device.events).toMatchObject({ requests: 2, errors: 1 });
+  });
+
+  it("are told to whoever opened the device, too, and to whoever made the base", async () => {
+    const heard: string[] = [];
+    const base = createVfioPciBase({
+      io: machine.io,
+      ...machine.roots,
+      listener: { onRequest: (count) => void heard.push(`base ${count}`) },
+    });
+    await using _device = await base.open({
+      device: "vf0",
+      options: vfioPciOptions.parse({ address: VF }),
+      logger: silentLogger,
+      clock: systemClock,
+      folder: ".",
+      runtimeFolder: ".",
+      onHostRequest: (count) => void heard.push(`opener ${count}`),
+    });
+    fn.interrupts.fire(PCI_IRQ.REQ);
+    await turn();
+    expect(heard).toEqual(["base 1", "opener 1"]);
   });
 
   it("end with the device, which is told apart from other faults once it is gone", async () => {
