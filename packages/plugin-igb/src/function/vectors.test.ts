@@ -120,3 +120,84 @@ describe("the guest's interrupts", () => {
     expect(registers.values.get(EITR + 4)).toBe(0x100);
   });
 });
+
+describe("the interrupts of a guest that may have its device to itself", () => {
+  function shared() {
+    const fake = new FakeVectors();
+    const registers = new FakeRegisters();
+    const unit = new Vectors(fake.context, registers, () => {}, true);
+    // Not as igbvf: receive on vector 0, transmit on 1.
+    for (const [offset, value] of [
+      [IVAR0, 0x8180],
+      [IVAR_MISC, 0x82],
+      [EIAC, 7],
+      [EIAM, 3],
+      [EITR, 0x100],
+      [EITR + 4, 0x200],
+    ] as const) {
+      registers.values.set(offset, value);
+    }
+    return { fake, registers, unit };
+  }
+
+  it("are read from the device when they are taken, all of them counted as unmasked", () => {
+    const { unit } = shared();
+    expect(unit.taken).toBe(false);
+    unit.note(EIMS, 1);
+    unit.take(false);
+    expect([unit.taken, unit.save()]).toEqual([
+      true,
+      {
+        ivar0: 0x8180,
+        ivarMisc: 0x82,
+        mask: 7,
+        autoClear: 7,
+        autoMask: 3,
+        causes: 0,
+        intervals: [0x100, 0x200, 0],
+      },
+    ]);
+  });
+
+  it("have the mask that was seen, where every write of it was", () => {
+    const { unit } = shared();
+    unit.note(EIMS, 7);
+    unit.note(EIMC, 4);
+    unit.take(true);
+    expect(unit.save().mask).toBe(3);
+  });
+
+  it("stay mapped in the device as the guest has them, since QEMU's igb merges mappings", () => {
+    const { unit, registers } = shared();
+    unit.take(false);
+    registers.writes.length = 0;
+    unit.program();
+    expect(registers.writes.filter(([offset]) => offset === IVAR0)).toEqual([[IVAR0, 0x8180]]);
+    expect(registers.values.get(EITR)).toBe(0x100);
+    unit.write(IVAR0, 0x8100);
+    // Receive is mapped to no vector any more: the relay's is ours then.
+    expect(registers.values.get(IVAR0)).toBe(0x8181);
+  });
+
+  it("are given back as the guest left them, with the causes that wait behind its mask", () => {
+    const { unit, registers, fake } = shared();
+    unit.take(false);
+    unit.program();
+    unit.write(EIMC, 1);
+    unit.write(EITR + 4, 0x300);
+    unit.raiseRx();
+    unit.giveBack();
+    expect(unit.taken).toBe(false);
+    expect(fake.released).toBe(3);
+    const { values } = registers;
+    expect([IVAR0, EIAM, EIAC, EITR + 4, EIMS, EICS].map((offset) => values.get(offset))).toEqual([
+      0x8180, 3, 7, 0x300, 6, 1,
+    ]);
+  });
+
+  it("of the mailbox are raised by the device while the guest has it to itself", () => {
+    const { unit, registers, fake } = shared();
+    unit.raiseMailbox();
+    expect([registers.values.get(EICS), fake.signals]).toEqual([4, [0, 0, 0]]);
+  });
+});

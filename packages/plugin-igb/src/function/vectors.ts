@@ -1,6 +1,7 @@
 import { type Interception, PCI_IRQ, type SubDriverContext } from "@vfmig/core";
 import type { RegisterAccess } from "@vfmig/core/toolkit";
-import { ALL_VECTORS, EITR_INTERVAL, IVAR, REGISTER, VECTORS } from "../registers/registers.ts";
+import { ALL_VECTORS, EITR_INTERVAL, REGISTER, VECTORS } from "../registers/registers.ts";
+import { bitOf, DeviceVectors, IVAR0_MASK, IVAR_MISC_MASK } from "./device-vectors.ts";
 
 /** The guest's interrupt registers, for saving. */
 export interface VectorsState {
@@ -15,35 +16,27 @@ export interface VectorsState {
   readonly intervals: readonly number[];
 }
 
-/** Where the device raises what, unless the guest has a say: QEMU's igb merges a changed IVAR0 with what it held. */
-const OWN = {
-  tx: IVAR.VALID | 0,
-  rx: IVAR.VALID | 1,
-  mailbox: IVAR.VALID | 2,
-} as const;
-const IVAR0_MASK = 0x8383;
-const IVAR_MISC_MASK = 0x83;
-
 /**
  * The interrupts as the guest sees them. The device's own stay enabled and clear themselves, since a
  * guest that polls with its vectors masked still has to be brought its descriptors.
  */
 export class Vectors {
   readonly #context: SubDriverContext;
-  readonly #registers: RegisterAccess;
+  readonly #device: DeviceVectors;
   readonly #onSignal: (vector: number) => void;
-  /** The device raises what the guest mapped where the guest mapped it: it has had the device to itself. */
-  readonly #shared: boolean;
   #interceptions: readonly Interception[] = [];
-  #ivar0 = 0;
-  #ivarMisc = 0;
+  /** One object for good: the guest changes it in the middle of an access. */
+  readonly #mapping = {
+    ivar0: 0,
+    ivarMisc: 0,
+    intervals: Array.from({ length: VECTORS }, () => 0),
+  };
   #mask = 0;
   #autoClear = 0;
   #autoMask = 0;
   #causes = 0;
   /** Causes that have come up and have not been signalled. */
   #owed = 0;
-  readonly #intervals: number[] = Array.from({ length: VECTORS }, () => 0);
   #frozen = false;
 
   /**
@@ -57,9 +50,8 @@ export class Vectors {
     shared = false,
   ) {
     this.#context = context;
-    this.#registers = registers;
+    this.#device = new DeviceVectors(registers, shared);
     this.#onSignal = onSignal;
-    this.#shared = shared;
     if (!shared) this.#intercept();
   }
 
@@ -76,15 +68,14 @@ export class Vectors {
    * @param seen - every write of a mask went through {@link note}, so that what is unmasked is known
    */
   take(seen: boolean): void {
-    const registers = this.#registers;
     this.#intercept();
-    this.#ivar0 = registers.read(REGISTER.IVAR0) & IVAR0_MASK;
-    this.#ivarMisc = registers.read(REGISTER.IVAR_MISC) & IVAR_MISC_MASK;
-    this.#autoClear = registers.read(REGISTER.EIAC) & ALL_VECTORS;
-    this.#autoMask = registers.read(REGISTER.EIAM) & ALL_VECTORS;
-    for (let vector = 0; vector < VECTORS; vector++) {
-      this.#intervals[vector] = registers.read(REGISTER.EITR + 4 * vector) & EITR_INTERVAL;
-    }
+    const { ivar0, ivarMisc, autoClear, autoMask, intervals } = this.#device.read();
+    this.#mapping.ivar0 = ivar0;
+    this.#mapping.ivarMisc = ivarMisc;
+    this.#autoClear = autoClear;
+    this.#autoMask = autoMask;
+    for (const [vector, interval] of intervals.entries())
+      this.#mapping.intervals[vector] = interval;
     if (!seen) this.#mask = ALL_VECTORS;
     this.#causes = 0;
     this.#owed = 0;
@@ -98,19 +89,10 @@ export class Vectors {
 
   /** Gives device and vectors back to the guest, as it has programmed them; each vector is signalled once. */
   giveBack(): void {
-    const registers = this.#registers;
-    registers.write(REGISTER.EIMC, ALL_VECTORS);
-    registers.write(REGISTER.IVAR0, this.#ivar0);
-    registers.write(REGISTER.IVAR_MISC, this.#ivarMisc);
-    for (const [vector, interval] of this.#intervals.entries()) {
-      registers.write(REGISTER.EITR + 4 * vector, interval);
-    }
-    registers.write(REGISTER.EIAM, this.#autoMask);
-    registers.write(REGISTER.EIAC, this.#autoClear);
-    registers.write(REGISTER.EICR, ALL_VECTORS);
+    const state = this.save();
+    this.#device.silence();
     this.close();
-    registers.write(REGISTER.EIMS, this.#mask);
-    if (this.#causes !== 0) registers.write(REGISTER.EICS, this.#causes);
+    this.#device.give(state);
     this.#causes = 0;
     this.#owed = 0;
   }
@@ -126,19 +108,12 @@ export class Vectors {
 
   /** Sets the device's own interrupts up; needed after each of its resets. */
   program(): void {
-    const registers = this.#registers;
-    registers.write(REGISTER.EIMC, ALL_VECTORS);
-    this.#writeMapping();
-    this.#writeIntervals();
-    registers.write(REGISTER.EIAM, 0);
-    registers.write(REGISTER.EIAC, ALL_VECTORS);
-    registers.write(REGISTER.EICR, ALL_VECTORS);
-    registers.write(REGISTER.EIMS, ALL_VECTORS);
+    this.#device.program(this.#mapping);
   }
 
   /** The device raises nothing any more. */
   silence(): void {
-    this.#registers.write(REGISTER.EIMC, ALL_VECTORS);
+    this.#device.silence();
   }
 
   /** Undefined where `offset` is no register of the interrupts. */
@@ -156,11 +131,11 @@ export class Vectors {
       case REGISTER.EICR:
         return this.#takeCauses();
       case REGISTER.IVAR0:
-        return this.#ivar0;
+        return this.#mapping.ivar0;
       case REGISTER.IVAR_MISC:
-        return this.#ivarMisc;
+        return this.#mapping.ivarMisc;
       default:
-        return this.#intervals[(offset - REGISTER.EITR) / 4];
+        return this.#mapping.intervals[(offset - REGISTER.EITR) / 4];
     }
   }
 
@@ -190,12 +165,12 @@ export class Vectors {
         this.#owed &= ~value;
         return true;
       case REGISTER.IVAR0:
-        this.#ivar0 = value & IVAR0_MASK;
-        this.#remap();
+        this.#mapping.ivar0 = value & IVAR0_MASK;
+        this.#device.map(this.#mapping);
         return true;
       case REGISTER.IVAR_MISC:
-        this.#ivarMisc = value & IVAR_MISC_MASK;
-        this.#remap();
+        this.#mapping.ivarMisc = value & IVAR_MISC_MASK;
+        this.#device.map(this.#mapping);
         return true;
       default:
         return this.#writeInterval((offset - REGISTER.EITR) / 4, value);
@@ -204,21 +179,21 @@ export class Vectors {
 
   /** True where the guest has mapped receive (or transmit) to one of `vectors`. */
   serves(kind: "rx" | "tx", vectors: number): boolean {
-    return (bitOf(kind === "rx" ? this.#ivar0 : this.#ivar0 >>> 8) & vectors) !== 0;
+    return (bitOf(kind === "rx" ? this.#mapping.ivar0 : this.#mapping.ivar0 >>> 8) & vectors) !== 0;
   }
 
   raiseRx(): void {
-    this.raise(bitOf(this.#ivar0));
+    this.raise(bitOf(this.#mapping.ivar0));
   }
 
   raiseTx(): void {
-    this.raise(bitOf(this.#ivar0 >>> 8));
+    this.raise(bitOf(this.#mapping.ivar0 >>> 8));
   }
 
   raiseMailbox(): void {
-    if (this.taken) this.raise(bitOf(this.#ivarMisc));
+    if (this.taken) this.raise(bitOf(this.#mapping.ivarMisc));
     // The device's masks decide then, which nobody can read.
-    else this.#registers.write(REGISTER.EICS, bitOf(this.#registers.read(REGISTER.IVAR_MISC)));
+    else this.#device.raiseMailbox();
   }
 
   /** The guest hears of a signal as it came: nothing is known yet of what it is for. */
@@ -250,38 +225,39 @@ export class Vectors {
   }
 
   reset(): void {
-    this.#ivar0 = 0;
-    this.#ivarMisc = 0;
+    this.#mapping.ivar0 = 0;
+    this.#mapping.ivarMisc = 0;
     this.#mask = 0;
     this.#autoClear = 0;
     this.#autoMask = 0;
     this.#causes = 0;
     this.#owed = 0;
-    this.#intervals.fill(0);
+    this.#mapping.intervals.fill(0);
   }
 
   save(): VectorsState {
     return {
-      ivar0: this.#ivar0,
-      ivarMisc: this.#ivarMisc,
+      ivar0: this.#mapping.ivar0,
+      ivarMisc: this.#mapping.ivarMisc,
       mask: this.#mask,
       autoClear: this.#autoClear,
       autoMask: this.#autoMask,
       causes: this.#causes,
-      intervals: [...this.#intervals],
+      intervals: [...this.#mapping.intervals],
     };
   }
 
   load(state: VectorsState): void {
-    this.#ivar0 = state.ivar0 & IVAR0_MASK;
-    this.#ivarMisc = state.ivarMisc & IVAR_MISC_MASK;
+    this.#mapping.ivar0 = state.ivar0 & IVAR0_MASK;
+    this.#mapping.ivarMisc = state.ivarMisc & IVAR_MISC_MASK;
     this.#mask = state.mask;
     this.#autoClear = state.autoClear;
     this.#autoMask = state.autoMask;
     this.#causes = state.causes;
     // The other host may or may not have signalled them; once more does no harm.
     this.#owed = state.causes;
-    for (const [vector, interval] of state.intervals.entries()) this.#intervals[vector] = interval;
+    for (const [vector, interval] of state.intervals.entries())
+      this.#mapping.intervals[vector] = interval;
   }
 
   /** Gives the vectors back, and leaves the device as it is. */
@@ -313,45 +289,9 @@ export class Vectors {
   }
 
   #writeInterval(vector: number, value: number): boolean {
-    if (this.#intervals[vector] === undefined) return false;
-    this.#intervals[vector] = value & EITR_INTERVAL;
-    this.#writeIntervals();
+    if (this.#mapping.intervals[vector] === undefined) return false;
+    this.#mapping.intervals[vector] = value & EITR_INTERVAL;
+    this.#device.map(this.#mapping);
     return true;
   }
-
-  #remap(): void {
-    if (this.#shared) this.#writeMapping();
-    this.#writeIntervals();
-  }
-
-  /** What the guest has not mapped is mapped all the same: one that polls has to be brought its descriptors. */
-  #real(entry: number, own: number): number {
-    return this.#shared && bitOf(entry) !== 0 ? entry & 0xff : own;
-  }
-
-  #writeMapping(): void {
-    const tx = this.#real(this.#ivar0 >>> 8, OWN.tx);
-    const rx = this.#real(this.#ivar0 & 0xff, OWN.rx);
-    this.#registers.write(REGISTER.IVAR0, (tx << 8) | rx);
-    this.#registers.write(REGISTER.IVAR_MISC, this.#real(this.#ivarMisc, OWN.mailbox));
-  }
-
-  /** The device's vectors are throttled as the guest's vectors of the same purpose. */
-  #writeIntervals(): void {
-    const write = (entry: number, own: number): void => {
-      const vector = this.#real(entry, own) & IVAR.VECTOR_MASK;
-      const interval =
-        (entry & IVAR.VALID) === 0 ? 0 : (this.#intervals[entry & IVAR.VECTOR_MASK] ?? 0);
-      this.#registers.write(REGISTER.EITR + 4 * vector, interval);
-    };
-    write(this.#ivar0 >>> 8, OWN.tx);
-    write(this.#ivar0 & 0xff, OWN.rx);
-    write(this.#ivarMisc, OWN.mailbox);
-  }
-}
-
-/** Bit of the vector that an IVAR entry names; 0 where it names none. */
-function bitOf(entry: number): number {
-  const vector = entry & IVAR.VECTOR_MASK;
-  return (entry & IVAR.VALID) === 0 || vector >= VECTORS ? 0 : 1 << vector;
 }

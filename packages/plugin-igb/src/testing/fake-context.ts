@@ -23,6 +23,7 @@ export class FakeRegisters implements RegisterAccess {
 export class FakeVectors {
   readonly signals: number[] = [0, 0, 0];
   listens = true;
+  released = 0;
 
   get context(): SubDriverContext {
     const intercept = (_index: number, vector: number): Interception => {
@@ -33,7 +34,7 @@ export class FakeVectors {
         get guestListens() {
           return isListening();
         },
-        release: () => {},
+        release: () => void this.released++,
       };
     };
     // Nothing else of it is used.
