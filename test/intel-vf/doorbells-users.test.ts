@@ -1,5 +1,5 @@
 import { PCI_REGION } from "@vfmig/core";
-import { txTail } from "@vfmig/iavf";
+import { txTail, VIRTCHNL_OP } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
 import {
   directDoorbells,
@@ -97,6 +97,26 @@ describe.each(FAMILIES)("$name", (family) => {
         world.quiesce();
         expect([forgotten, world.wrongs()]).toEqual([[], []]);
       }
+      await world.close();
+    });
+
+    test("keeps its guest from nothing while it is asked", async () => {
+      const world = await create({ limits: { unmapMs: 200 } });
+      await untilMapped(world);
+      userOf(world).manners = "never";
+      const { logging } = facets(world.host.device);
+      const done: string[] = [];
+      const started = logging.start({ pageSize: PAGE, ranges: [] });
+      void started.then(() => done.push("started"));
+      const asked = world.driver.ask(VIRTCHNL_OP.GET_RSS_HENA_CAPS, () => new Uint8Array(0));
+      void asked.then(() => done.push("answered"));
+      await flow(world, 2000);
+      expect(done).toEqual(["answered"]);
+      await under(world, started);
+      expect([done, modes(world)]).toEqual([["answered", "started"], new Set(["direct"])]);
+      await stopLog(world);
+      world.quiesce();
+      expect(world.wrongs()).toEqual([]);
       await world.close();
     });
 

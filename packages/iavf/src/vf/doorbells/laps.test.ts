@@ -90,6 +90,25 @@ describe("a Tx ring whose tails nobody saw for a while", () => {
     expect(pair.half.tx.lapped).toBe(true);
   });
 
+  test("that was never used is known to be lapped by its last slot", () => {
+    const ring = new TxRing();
+    const pair = pairWith(false);
+    expect(txLapWillShow(ring.memory, pair, ring.tail)).toBe(true);
+    for (let n = 0; n < 60; n++) {
+      ring.send(1);
+      ring.work(1);
+      ring.reap();
+    }
+    noteTxLap(ring.memory, pair);
+    expect(pair.half.tx.lapped).toBe(false);
+    // What waits lies on both sides of the ring's end.
+    ring.send(3);
+    ring.send(3);
+    noteTxLap(ring.memory, pair);
+    const facts = { tail: ring.tail, lapped: pair.half.tx.lapped };
+    expect([ring.tail, inferTx(ring.memory, TX, facts)]).toEqual([2, { slot: 60 }]);
+  });
+
   test("has to be lapped first where another life has left its end used and the place open", () => {
     const ring = new TxRing();
     for (let n = 0; n < 70; n++) {

@@ -74,11 +74,12 @@ export class ShadowController {
       return;
     }
     this.#entering++;
-    // The guest's queues stay what they are while pairs change rings.
-    const release = mailbox.holdGuest();
+    let release = (): void => {};
     try {
-      // Before any queue is relayed, which could be only with its tails in our hands.
+      // Before any queue is relayed, which can be only with its tails in our hands.
       await doorbells.trap(signal);
+      // The guest's queues stay what they are while pairs change rings.
+      release = mailbox.holdGuest();
       queues.relayNew = true;
       await this.#enterAll(signal);
     } catch (error) {
