@@ -1,14 +1,11 @@
 import { TX_COMMAND, TX_CONTEXT_COMMAND, VIRTCHNL_OP as OP, txDone, txTail } from "@vfmig/iavf";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ethernet, must, tagged } from "./testing/frames.ts";
-import { IOVA, PEER_MAC, RIG_MAC, type Rig, VF_KINDS, rigsOf } from "./testing/rig.ts";
+import { must, tagged } from "./testing/frames.ts";
+import { VF_KINDS, rigsOf } from "./testing/rig.ts";
+import { outward } from "./testing/plain-frames.ts";
 
 const { EOP, RS } = TX_COMMAND;
-
-function frame(size: number, fill = 1): Uint8Array {
-  return ethernet(PEER_MAC, RIG_MAC, 0x88b5, new Uint8Array(size - 14).fill(fill));
-}
 
 describe.each(VF_KINDS)("%s", (kind) => {
   const { startedRig } = rigsOf(kind);
@@ -16,7 +13,7 @@ describe.each(VF_KINDS)("%s", (kind) => {
   describe("plain frames", () => {
     test("may be spread over eight descriptors; only those with RS are written back, in ring order", () => {
       const rig = startedRig();
-      const whole = frame(800, 3);
+      const whole = outward(800, 3);
       const places = Array.from({ length: 8 }, (_, index) =>
         rig.putTx(
           0,
@@ -35,7 +32,7 @@ describe.each(VF_KINDS)("%s", (kind) => {
 
     test("wait for their last descriptor to come before the tail", () => {
       const rig = startedRig();
-      rig.putTx(0, 0, frame(100), 0);
+      rig.putTx(0, 0, outward(100), 0);
       rig.kickTx(0, 1);
       expect(rig.port.sent).toEqual([]);
       rig.putTx(0, 1, new Uint8Array(20));
@@ -46,8 +43,8 @@ describe.each(VF_KINDS)("%s", (kind) => {
 
     test("shorter than 60 bytes are padded with zeros", () => {
       const rig = startedRig();
-      rig.putTx(0, 0, frame(100, 0xff));
-      rig.putTx(0, 1, frame(20, 0xee));
+      rig.putTx(0, 0, outward(100, 0xff));
+      rig.putTx(0, 1, outward(20, 0xee));
       rig.kickTx(0, 2);
       expect(rig.port.sent[1]).toHaveLength(60);
       expect(must(rig.port.sent[1]).slice(20)).toEqual(new Uint8Array(40));
@@ -56,7 +53,7 @@ describe.each(VF_KINDS)("%s", (kind) => {
     test("go around the ring's end many times", () => {
       const rig = startedRig(1, {}, 64);
       for (let count = 0, tail = 0; count < 200; count++) {
-        rig.putTx(0, tail, frame(64, count));
+        rig.putTx(0, tail, outward(64, count));
         tail = (tail + 1) % 64;
         rig.kickTx(0, tail);
       }
@@ -67,11 +64,11 @@ describe.each(VF_KINDS)("%s", (kind) => {
 
     test("raise the queue's vector once they are reported, and not without RS", () => {
       const rig = startedRig();
-      rig.putTx(0, 0, frame(64), EOP);
+      rig.putTx(0, 0, outward(64), EOP);
       rig.kickTx(0, 1);
       expect(rig.port.sent).toHaveLength(1);
       expect(rig.signals[1]).toBeUndefined();
-      rig.putTx(0, 1, frame(64));
+      rig.putTx(0, 1, outward(64));
       rig.kickTx(0, 2);
       expect(rig.signals[1]).toBe(1);
     });
@@ -83,7 +80,7 @@ describe.each(VF_KINDS)("%s", (kind) => {
       new DataView(unmap.buffer).setUint16(2 + 12 + 4, 0, true);
       new DataView(unmap.buffer).setUint16(2 + 12 + 6, 0, true);
       rig.answer(OP.CONFIG_IRQ_MAP, unmap);
-      rig.putTx(1, 0, frame(64));
+      rig.putTx(1, 0, outward(64));
       rig.kickTx(1, 1);
       expect(rig.port.sent).toHaveLength(1);
       expect(rig.signals[2]).toBeUndefined();
@@ -91,11 +88,11 @@ describe.each(VF_KINDS)("%s", (kind) => {
 
     test("take turns between queues, and a long ring takes more than one turn", () => {
       const rig = startedRig(2, {}, 512);
-      for (let index = 0; index < 300; index++) rig.putTx(0, index % 64, frame(64, 1));
+      for (let index = 0; index < 300; index++) rig.putTx(0, index % 64, outward(64, 1));
       for (let index = 0; index < 300; index++) {
         rig.memory.copyWithin(rig.txRing(0) + index * 16, rig.txRing(0), rig.txRing(0) + 16);
       }
-      rig.putTx(1, 0, frame(64, 2));
+      rig.putTx(1, 0, outward(64, 2));
       rig.write(txTail(0), 300);
       rig.write(txTail(1), 1);
       rig.clock.runSoon(1);
@@ -110,11 +107,11 @@ describe.each(VF_KINDS)("%s", (kind) => {
     test("DUMMY descriptors are consumed and reported, and nothing is on the wire", () => {
       const rig = startedRig();
       const places = [0, 1, 2].map((index) =>
-        rig.putTx(0, index, frame(64), EOP | RS | TX_COMMAND.DUMMY),
+        rig.putTx(0, index, outward(64), EOP | RS | TX_COMMAND.DUMMY),
       );
-      rig.putTx(0, 3, frame(64, 9));
+      rig.putTx(0, 3, outward(64, 9));
       rig.kickTx(0, 4);
-      expect(rig.port.sent).toEqual([frame(64, 9)]);
+      expect(rig.port.sent).toEqual([outward(64, 9)]);
       expect(places.every((place) => txDone(rig.data, place))).toBe(true);
       expect(rig.model.truth.idleDescriptors).toBe(3);
       expect(rig.model.truth.maliciousEvents).toBe(0);
@@ -122,7 +119,7 @@ describe.each(VF_KINDS)("%s", (kind) => {
 
     test("a DUMMY needs no buffer in memory, since none is read", () => {
       const rig = startedRig();
-      const place = rig.putTx(0, 0, frame(64), EOP | RS | TX_COMMAND.DUMMY);
+      const place = rig.putTx(0, 0, outward(64), EOP | RS | TX_COMMAND.DUMMY);
       rig.data.setUint32(place + 4, 0xffff_ffff, true);
       rig.kickTx(0, 1);
       expect(rig.model.truth.dmaFaults).toBe(0);
@@ -134,7 +131,7 @@ describe.each(VF_KINDS)("%s", (kind) => {
       rig.kickTx(0, 1);
       rig.putContext(0, 1, {});
       rig.putContext(0, 2, {});
-      rig.putTx(0, 3, frame(64));
+      rig.putTx(0, 3, outward(64));
       rig.kickTx(0, 4);
       expect(rig.port.sent).toHaveLength(1);
       expect(rig.model.truth.idleDescriptors).toBe(3);
@@ -145,12 +142,12 @@ describe.each(VF_KINDS)("%s", (kind) => {
         fc.property(fc.integer({ min: 0, max: 63 }), (index) => {
           const rig = startedRig();
           for (let at = 0; at < index; at++) {
-            rig.putTx(0, at, frame(64), EOP | RS | TX_COMMAND.DUMMY);
+            rig.putTx(0, at, outward(64), EOP | RS | TX_COMMAND.DUMMY);
           }
           rig.kickTx(0, index);
-          rig.putTx(0, index, frame(64, index + 1));
+          rig.putTx(0, index, outward(64, index + 1));
           rig.kickTx(0, (index + 1) % 64);
-          expect(rig.port.sent).toEqual([frame(64, index + 1)]);
+          expect(rig.port.sent).toEqual([outward(64, index + 1)]);
         }),
         { numRuns: 12 },
       );
@@ -160,105 +157,19 @@ describe.each(VF_KINDS)("%s", (kind) => {
   describe("tags", () => {
     test("a tag of the data descriptor is inserted behind the addresses", () => {
       const rig = startedRig();
-      rig.putTx(0, 0, frame(64), EOP | RS | TX_COMMAND.IL2TAG1, 0x6005);
+      rig.putTx(0, 0, outward(64), EOP | RS | TX_COMMAND.IL2TAG1, 0x6005);
       rig.kickTx(0, 1);
-      expect(rig.port.sent).toEqual([tagged(frame(64), 0x6005)]);
+      expect(rig.port.sent).toEqual([tagged(outward(64), 0x6005)]);
     });
 
     test.runIf(kind === "i40e-vf")("a tag of the context descriptor goes outside it", () => {
       const rig = startedRig();
       rig.putContext(0, 0, { command: TX_CONTEXT_COMMAND.IL2TAG2, tag2: 77 });
-      rig.putTx(0, 1, frame(64), EOP | RS | TX_COMMAND.IL2TAG1, 5);
+      rig.putTx(0, 1, outward(64), EOP | RS | TX_COMMAND.IL2TAG1, 5);
       rig.kickTx(0, 2);
       expect([...must(rig.port.sent[0]).subarray(12, 22)]).toEqual([
         0x88, 0xa8, 0, 77, 0x81, 0, 0, 5, 0x88, 0xb5,
       ]);
-    });
-  });
-
-  describe("what the hardware calls malicious", () => {
-    const cases: readonly (readonly [string, (rig: Rig) => number])[] = [
-      ["a buffer of no bytes", (rig) => (rig.putTx(0, 0, new Uint8Array(0)), 1)],
-      ["a packet of 16 bytes", (rig) => (rig.putTx(0, 0, frame(16)), 1)],
-      [
-        "nine data descriptors",
-        (rig) => {
-          for (let at = 0; at < 9; at++) rig.putTx(0, at, frame(64), at === 8 ? EOP | RS : 0);
-          return 9;
-        },
-      ],
-      ["a packet longer than the port's frames", (rig) => (rig.putTx(0, 0, frame(9_725)), 1)],
-      [
-        "a flow director descriptor",
-        (rig) => {
-          const place = rig.putTx(0, 0, frame(64));
-          rig.data.setUint32(place + 8, 0x8 | EOP | RS, true);
-          return 1;
-        },
-      ],
-      [
-        "a descriptor that is done already",
-        (rig) => {
-          const place = rig.putTx(0, 0, frame(64));
-          rig.data.setUint32(place + 8, 0xf, true);
-          return 1;
-        },
-      ],
-      [
-        "a context descriptor inside a packet",
-        (rig) => {
-          rig.putTx(0, 0, frame(64), 0);
-          rig.putContext(0, 1, {});
-          return 2;
-        },
-      ],
-      [
-        "a DUMMY inside a packet",
-        (rig) => {
-          rig.putTx(0, 0, frame(64), 0);
-          rig.putTx(0, 1, frame(64), EOP | RS | TX_COMMAND.DUMMY);
-          return 2;
-        },
-      ],
-      ["a tail beyond the ring", () => 64],
-    ];
-
-    test.each(cases)("%s stops the queue and is counted; other queues go on", (_what, arrange) => {
-      const rig = startedRig(2);
-      rig.kickTx(0, arrange(rig));
-      expect([rig.port.sent.length, rig.model.truth.maliciousEvents]).toEqual([0, 1]);
-      rig.putTx(0, 0, frame(64));
-      rig.kickTx(0, 1);
-      expect(rig.port.sent).toHaveLength(0);
-      rig.putTx(1, 0, frame(64));
-      rig.kickTx(1, 1);
-      expect(rig.port.sent).toHaveLength(1);
-      expect(rig.model.truth.maliciousEvents).toBe(1);
-    });
-
-    test("setting the queue up again ends it", () => {
-      const rig = startedRig();
-      rig.putTx(0, 0, new Uint8Array(0));
-      rig.kickTx(0, 1);
-      rig.answer(OP.DISABLE_QUEUES, rig.select(1));
-      rig.answer(OP.CONFIG_VSI_QUEUES, rig.queueConfig(1));
-      rig.answer(OP.ENABLE_QUEUES, rig.select(1));
-      rig.putTx(0, 0, frame(64));
-      rig.kickTx(0, 1);
-      expect(rig.port.sent).toHaveLength(1);
-    });
-
-    test("another source address is dropped and counted, and the queue goes on", () => {
-      const rig = startedRig();
-      rig.putTx(0, 0, ethernet(PEER_MAC, "02:00:00:00:00:99", 0x88b5, new Uint8Array(60)));
-      rig.putTx(0, 1, frame(64));
-      rig.kickTx(0, 2);
-      expect(rig.port.sent).toEqual([frame(64)]);
-      expect(rig.model.truth.spoofed).toBe(1);
-      const free = startedRig(1, { spoofCheck: false });
-      free.putTx(0, 0, ethernet(PEER_MAC, "02:00:00:00:00:99", 0x88b5, new Uint8Array(60)));
-      free.kickTx(0, 1);
-      expect(free.port.sent).toHaveLength(1);
     });
   });
 
@@ -267,38 +178,38 @@ describe.each(VF_KINDS)("%s", (kind) => {
       "a stopped queue sends nothing; enabled again it begins at place 0 with an empty ring",
       () => {
         const rig = startedRig();
-        for (let index = 0; index < 5; index++) rig.putTx(0, index, frame(64, index));
+        for (let index = 0; index < 5; index++) rig.putTx(0, index, outward(64, index));
         rig.kickTx(0, 5);
         rig.answer(OP.DISABLE_QUEUES, rig.select(1));
-        rig.putTx(0, 5, frame(64, 5));
+        rig.putTx(0, 5, outward(64, 5));
         rig.kickTx(0, 6);
         expect(rig.port.sent).toHaveLength(5);
         rig.answer(OP.ENABLE_QUEUES, rig.select(1));
         expect(rig.read(txTail(0))).toBe(0);
-        rig.putTx(0, 0, frame(64, 100));
+        rig.putTx(0, 0, outward(64, 100));
         rig.kickTx(0, 1);
-        expect(rig.port.sent[5]).toEqual(frame(64, 100));
+        expect(rig.port.sent[5]).toEqual(outward(64, 100));
       },
     );
 
     test("a new context on a running queue is taken as it comes: the head is 0 again", () => {
       const rig = startedRig();
-      for (let index = 0; index < 3; index++) rig.putTx(0, index, frame(64, index));
+      for (let index = 0; index < 3; index++) rig.putTx(0, index, outward(64, index));
       rig.kickTx(0, 3);
       rig.answer(OP.CONFIG_VSI_QUEUES, rig.queueConfig(1));
-      rig.putTx(0, 0, frame(64, 50));
+      rig.putTx(0, 0, outward(64, 50));
       rig.kickTx(0, 1);
-      expect(rig.port.sent[3]).toEqual(frame(64, 50));
+      expect(rig.port.sent[3]).toEqual(outward(64, 50));
     });
 
     test("one pair is configured again while the other runs", () => {
       const rig = startedRig(2);
-      rig.putTx(1, 0, frame(64, 1));
+      rig.putTx(1, 0, outward(64, 1));
       rig.kickTx(1, 1);
       rig.answer(OP.DISABLE_QUEUES, rig.select(0b01));
       rig.answer(OP.CONFIG_VSI_QUEUES, rig.queueConfig(1));
       rig.answer(OP.ENABLE_QUEUES, rig.select(0b01));
-      rig.putTx(1, 1, frame(64, 2));
+      rig.putTx(1, 1, outward(64, 2));
       rig.kickTx(1, 2);
       expect(rig.port.sent.map((sent) => sent[20])).toEqual([1, 2]);
     });
@@ -311,80 +222,9 @@ describe.each(VF_KINDS)("%s", (kind) => {
       view.setUint32(8 + 8, view.getUint32(8 + 8, true) + 127, true);
       rig.answer(OP.CONFIG_VSI_QUEUES, body);
       rig.answer(OP.ENABLE_QUEUES, rig.select(1));
-      rig.putTx(0, 0, frame(64));
+      rig.putTx(0, 0, outward(64));
       rig.kickTx(0, 1);
       expect(rig.port.sent).toHaveLength(1);
-    });
-  });
-
-  describe("memory", () => {
-    test("no fetch without bus mastering, and work goes on with it", () => {
-      const rig = startedRig();
-      rig.putTx(0, 0, frame(64));
-      rig.setBusMaster(false);
-      rig.kickTx(0, 1);
-      expect(rig.port.sent).toEqual([]);
-      rig.setBusMaster(true);
-      rig.clock.runSoon();
-      expect(rig.port.sent).toHaveLength(1);
-    });
-
-    test("a buffer outside mapped memory stops the queue", () => {
-      const rig = startedRig();
-      const place = rig.putTx(0, 0, frame(64));
-      rig.data.setUint32(place + 4, 0xffff_ffff, true);
-      rig.putTx(0, 1, frame(64));
-      rig.kickTx(0, 2);
-      expect([rig.port.sent.length, rig.model.truth.dmaFaults]).toEqual([0, 1]);
-      rig.kickTx(0, 3);
-      expect(rig.model.truth.dmaFaults).toBe(1);
-    });
-
-    test("a ring whose memory was unmapped stops the queue", async () => {
-      const rig = startedRig();
-      rig.putTx(0, 0, frame(64));
-      await rig.device.unmapDma({ iova: BigInt(IOVA), size: BigInt(rig.memory.length) });
-      rig.kickTx(0, 1);
-      expect([rig.port.sent.length, rig.model.truth.dmaFaults]).toEqual([0, 1]);
-    });
-
-    test("writes only the ring pages of reported descriptors", () => {
-      const rig = startedRig();
-      rig.model.truth.clearWrittenPages();
-      rig.putTx(0, 0, frame(64), EOP);
-      rig.kickTx(0, 1);
-      expect(rig.model.truth.writtenPages()).toEqual([]);
-      rig.putTx(0, 1, frame(64));
-      rig.kickTx(0, 2);
-      expect(rig.model.truth.writtenPages()).toEqual([(0x1_4000_0000 + rig.txRing(0)) / 4096]);
-    });
-
-    test("no bytes in a ring make the device throw or write elsewhere", () => {
-      fc.assert(
-        fc.property(
-          fc.uint8Array({ minLength: 64 * 16, maxLength: 64 * 16 }),
-          fc.integer({ min: 0, max: 0x1fff }),
-          fc.boolean(),
-          (bytes, tail, plausible) => {
-            const rig = startedRig(1, { spoofCheck: false });
-            rig.model.truth.clearWrittenPages();
-            rig.memory.set(bytes, rig.txRing(0));
-            for (let at = 0; at < (plausible ? 64 : 0); at++) {
-              const place = rig.txRing(0) + at * 16;
-              const address = 0x1_4000_0000 + rig.txBuffer(0, at & 7);
-              rig.data.setUint32(place, address >>> 0, true);
-              rig.data.setUint32(place + 4, 1, true);
-              const low = rig.data.getUint32(place + 8, true);
-              rig.data.setUint32(place + 8, (low & ~0xf) | (at % 5 === 0 ? 1 : 0), true);
-            }
-            rig.kickTx(0, tail);
-            const ring = (0x1_4000_0000 + rig.txRing(0)) / 4096;
-            for (const page of rig.model.truth.writtenPages()) expect(page).toBe(ring);
-            for (const sent of rig.port.sent) expect(sent.length).toBeGreaterThanOrEqual(60);
-          },
-        ),
-        { numRuns: 150 },
-      );
     });
   });
 });

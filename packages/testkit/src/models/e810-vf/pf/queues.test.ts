@@ -1,45 +1,23 @@
 import {
   IAVF_6_1_CAPS,
-  QUEUE_CONFIG,
   QUEUE_PAIR_FIELD,
-  RX_FLEX_STATUS,
-  RX_PTYPE,
   VIRTCHNL_OP as OP,
   VIRTCHNL_STATUS,
   buildQueueSelect,
-  readRxFlexBack,
-  rxTail,
   txTail,
 } from "@vfmig/iavf";
-import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { ethernet, ipv4, transport, withL4Checksum } from "../../intel-vf/testing/frames.ts";
-import { PEER_MAC, RIG_MAC, rigsOf, type Rig } from "../../intel-vf/testing/rig.ts";
+import { ethernet } from "../../intel-vf/testing/frames.ts";
+import { PEER_MAC, RIG_MAC, rigsOf } from "../../intel-vf/testing/rig.ts";
+import { config } from "./testing/queues.ts";
+import { inward } from "../../intel-vf/testing/plain-frames.ts";
 
 const { PARAM, SUCCESS } = VIRTCHNL_STATUS;
+
 const { newRig, startedRig } = rigsOf("e810-vf");
 
 const out = (fill = 1): Uint8Array =>
   ethernet(PEER_MAC, RIG_MAC, 0x88b5, new Uint8Array(50).fill(fill));
-const inward = (fill = 1): Uint8Array =>
-  ethernet(RIG_MAC, PEER_MAC, 0x88b5, new Uint8Array(50).fill(fill));
-
-/** CONFIG_VSI_QUEUES for `pairs` pairs, changed byte by byte: pair, field, value, bytes. */
-function config(
-  rig: Rig,
-  pairs: number,
-  ...changes: readonly (readonly [number, number, number, 1 | 2 | 4])[]
-): Uint8Array {
-  const body = rig.queueConfig(pairs);
-  const data = new DataView(body.buffer);
-  for (const [pair, field, value, size] of changes) {
-    const at = QUEUE_CONFIG.HEADER + QUEUE_CONFIG.PAIR * pair + field;
-    if (size === 1) data.setUint8(at, value);
-    else if (size === 2) data.setUint16(at, value, true);
-    else data.setUint32(at, value, true);
-  }
-  return body;
-}
 
 describe("CONFIG_VSI_QUEUES of ice", () => {
   test("has Tx run from then on, with its interrupt shut until ENABLE_QUEUES; Rx waits for that", () => {
@@ -53,9 +31,9 @@ describe("CONFIG_VSI_QUEUES of ice", () => {
     rig.kickTx(0, 1);
     expect(rig.port.sent).toHaveLength(1);
     expect(rig.signals[1]).toBeUndefined();
-    expect(rig.port.deliver(inward())).toBe("queue-disabled");
+    expect(rig.port.deliver(inward(64))).toBe("queue-disabled");
     rig.answer(OP.ENABLE_QUEUES, rig.select(1));
-    expect(rig.port.deliver(inward())).toBe("accepted");
+    expect(rig.port.deliver(inward(64))).toBe("accepted");
     rig.arm(1);
     rig.putTx(0, 1, out());
     rig.kickTx(0, 2);
@@ -89,25 +67,25 @@ describe("CONFIG_VSI_QUEUES of ice", () => {
     const rig = startedRig();
     for (let index = 0; index < 2; index++) rig.putTx(0, index, out(index));
     rig.kickTx(0, 2);
-    rig.port.deliver(inward(1));
+    rig.port.deliver(inward(64, 1));
     rig.postAll(0);
     rig.answer(OP.CONFIG_VSI_QUEUES, config(rig, 1, [0, QUEUE_PAIR_FIELD.TX_LENGTH, 0, 2]));
     rig.putTx(0, 2, out(2));
     rig.kickTx(0, 3);
     expect(rig.port.sent[2]).toEqual(out(2));
     // The Rx half begins at place 0.
-    rig.port.deliver(inward(5));
+    rig.port.deliver(inward(64, 5));
     const at = rig.rxBuffer(0, 0);
-    expect(rig.memory.slice(at, at + 64)).toEqual(inward(5));
+    expect(rig.memory.slice(at, at + 64)).toEqual(inward(64, 5));
   });
 
   test("leaves a half of ring length 0 alone, Rx", () => {
     const rig = startedRig();
-    rig.port.deliver(inward(1));
+    rig.port.deliver(inward(64, 1));
     rig.answer(OP.CONFIG_VSI_QUEUES, config(rig, 1, [0, QUEUE_PAIR_FIELD.RX_LENGTH, 0, 4]));
-    expect(rig.port.deliver(inward(2))).toBe("accepted");
+    expect(rig.port.deliver(inward(64, 2))).toBe("accepted");
     const at = rig.rxBuffer(0, 1);
-    expect(rig.memory.slice(at, at + 64)).toEqual(inward(2));
+    expect(rig.memory.slice(at, at + 64)).toEqual(inward(64, 2));
   });
 
   test.each<readonly [string, number, number, 1 | 2 | 4]>([
@@ -166,14 +144,14 @@ describe("CONFIG_VSI_QUEUES of ice", () => {
     const foreign = rig.queueConfig(1);
     foreign[0] = 9;
     expect(rig.answer(OP.CONFIG_VSI_QUEUES, foreign).status).toBe(PARAM);
-    expect(rig.port.deliver(inward())).toBe("accepted");
+    expect(rig.port.deliver(inward(64))).toBe("accepted");
   });
 
   test("takes no notice of the format where formats were not granted, as with Linux 6.1", () => {
     const rig = newRig();
     rig.negotiate(IAVF_6_1_CAPS);
     rig.startQueues();
-    expect(rig.port.deliver(inward())).toBe("accepted");
+    expect(rig.port.deliver(inward(64))).toBe("accepted");
     expect(rig.rxBack(0, 0).low & 3).toBe(3);
   });
 });
@@ -226,78 +204,5 @@ describe("CONFIG_IRQ_MAP of ice", () => {
     rig.putTx(1, 0, out());
     rig.kickTx(1, 1);
     expect(rig.signals[2]).toBe(1);
-  });
-});
-
-describe("the Rx tail on E810", () => {
-  test("counts in steps of eight, though it reads back as written", () => {
-    const rig = startedRig();
-    rig.write(rxTail(0), 15);
-    expect(rig.read(rxTail(0))).toBe(15);
-    const verdicts = Array.from({ length: 9 }, () => rig.port.deliver(inward()));
-    expect(verdicts.filter((verdict) => verdict === "accepted")).toHaveLength(8);
-  });
-});
-
-describe("the flexible NIC write-back", () => {
-  function flexible(bufferSize = 2048): Rig {
-    const rig = newRig({ queuePairs: 1 });
-    rig.negotiate();
-    rig.rxdid = 2;
-    rig.startQueues(1, 64, bufferSize);
-    return rig;
-  }
-
-  test("carries length, type, checksum results and hash of a frame", () => {
-    const rig = flexible();
-    const packet = withL4Checksum(ipv4(6, transport(6, new Uint8Array(50))), 20, 6);
-    const frame = ethernet(RIG_MAC, PEER_MAC, 0x0800, packet);
-    rig.port.deliver(frame);
-    const back = readRxFlexBack(rig.data, rig.rxRing(0));
-    const { DD, EOF, L3L4P, RSS_VALID } = RX_FLEX_STATUS;
-    expect(back).toMatchObject({
-      status: DD | EOF | L3L4P | RSS_VALID,
-      length: frame.length,
-      packetType: RX_PTYPE.IPV4_TCP,
-      tag: 0,
-      tag2: -1,
-    });
-    expect(rig.data.getUint8(rig.rxRing(0))).toBe(2);
-    frame[frame.length - 1] = 1;
-    rig.port.deliver(frame);
-    expect(readRxFlexBack(rig.data, rig.rxRing(0) + 32).status & RX_FLEX_STATUS.L4E).not.toBe(0);
-  });
-
-  test("of a frame of several buffers tells all but the length in the last one only", () => {
-    const rig = flexible(1024);
-    rig.port.deliver(ethernet(RIG_MAC, PEER_MAC, 0x88b5, new Uint8Array(2000)));
-    const [first, last] = [0, 32].map((at) => readRxFlexBack(rig.data, rig.rxRing(0) + at));
-    expect(first).toMatchObject({ status: RX_FLEX_STATUS.DD, length: 1024, packetType: 0 });
-    expect(last).toMatchObject({ length: 990, packetType: RX_PTYPE.L2 });
-    expect((last?.status ?? 0) & RX_FLEX_STATUS.EOF).not.toBe(0);
-  });
-});
-
-describe("frames with their check sequence", () => {
-  test("come with it where the queue was configured so", () => {
-    const rig = newRig();
-    rig.negotiate();
-    rig.postAll(0);
-    const body = config(rig, 1, [0, QUEUE_PAIR_FIELD.RX_CRC_DISABLE, 1, 1]);
-    expect(rig.answer(OP.CONFIG_VSI_QUEUES, body).status).toBe(SUCCESS);
-    rig.answer(OP.ENABLE_QUEUES, rig.select(1));
-    rig.port.deliver(inward(3));
-    const at = rig.rxBuffer(0, 0);
-    expect(rig.memory.slice(at, at + 64)).toEqual(inward(3));
-    const crc = new DataView(rig.memory.buffer).getUint32(at + 64, true);
-    expect(crc).toBe(crc32(inward(3)));
-    expect((rig.rxBack(0, 0).high >>> 6) & 0x3fff).toBe(68);
-  });
-
-  test("are refused where that was not granted", () => {
-    const rig = newRig();
-    rig.negotiate(IAVF_6_1_CAPS);
-    const body = config(rig, 1, [0, QUEUE_PAIR_FIELD.RX_CRC_DISABLE, 1, 1]);
-    expect(rig.answer(OP.CONFIG_VSI_QUEUES, body).status).toBe(PARAM);
   });
 });

@@ -1,6 +1,11 @@
 import { VfmigError, type RemoteMemory } from "@vfmig/core";
 import { IOVA, type Rig } from "./rig.ts";
 
+/** Descriptors of a rig's rings. */
+export const RING = 64;
+/** The write-back's bit that says done. */
+export const DD = 1;
+
 interface Exchange {
   readonly access: "read" | "write";
   /** From the start of the rig's memory. */
