@@ -94,8 +94,10 @@ export class QueueSet {
     for (const vector of this.vectors) vector.disable();
   }
 
-  maskVectors(): void {
+  /** The vectors are masked too. */
+  stop(): void {
     for (const { vector } of this.vectors) this.#slot.write32(vectorControl(vector), 0);
+    this.disable();
   }
 
   /** False where the ring has no room, or the queues do not run. */

@@ -159,7 +159,7 @@ export class IavfLife implements VfLife {
     this.#talk.submit({
       ...queuesRequest(VIRTCHNL_OP.DISABLE_QUEUES, plan),
       done: () => {
-        this.#stopQueues();
+        this.#queues?.stop();
         this.#talk.askReset(() => this.#clock.after(REMOVE_MS, () => this.#letGo()));
       },
     });
@@ -260,11 +260,6 @@ export class IavfLife implements VfLife {
     });
   }
 
-  #stopQueues(): void {
-    this.#queues?.maskVectors();
-    this.#queues?.disable();
-  }
-
   /** iavf's reset work: wait for the reset's start and end, then come up without VERSION. */
   #beginReset(): void {
     const { state } = this.standing;
@@ -273,7 +268,7 @@ export class IavfLife implements VfLife {
     this.standing.resets++;
     this.#talk.clear();
     this.#ready.setLink(false);
-    this.#stopQueues();
+    this.#queues?.stop();
     this.#reset.awaitReset(() => this.#comeBack());
   }
 

@@ -2,9 +2,7 @@ import type { Clock, Logger } from "@vfmig/core";
 import {
   AQ_CODE,
   AQ_DESCRIPTOR_SIZE,
-  AQ_FIELD,
   AQ_FLAG,
-  AQ_LARGE_BUFFER,
   AQ_BUFFER_SIZE,
   AQ_LENGTH,
   AQ_OPCODE,
@@ -13,12 +11,12 @@ import {
   ICR0,
   joinAddress,
   readAqDescriptor,
-  writeAqDescriptor,
   type AqDescriptor,
   type AqRegisters,
 } from "@vfmig/iavf";
 import { inOrder, type Dma } from "./dma.ts";
 import type { Interrupts } from "./interrupts.ts";
+import { type Message, reportMessage, reportRequest } from "./mailbox-descriptors.ts";
 import type { Registers } from "./registers.ts";
 
 /** Descriptors that one turn of the event loop handles. */
@@ -34,12 +32,6 @@ export interface RequestSink {
   /** False while the PF can take no more: the request stays in the ring. */
   readonly ready: boolean;
   submit(opcode: number, body: Uint8Array): void;
-}
-
-interface Message {
-  readonly opcode: number;
-  readonly status: number;
-  readonly body: Uint8Array;
 }
 
 interface MailboxParts {
@@ -292,36 +284,4 @@ export class Mailbox {
       base: this.#base(ring),
     });
   }
-}
-
-/** Writes what comes of a request into its descriptor. */
-function reportRequest(view: DataView): void {
-  const descriptor = readAqDescriptor(view, 0);
-  const code = codeOf(descriptor);
-  const failed = code === AQ_CODE.OK ? 0 : AQ_FLAG.ERR;
-  view.setUint16(AQ_FIELD.RETURN_VALUE, code, true);
-  view.setUint16(AQ_FIELD.FLAGS, descriptor.flags | AQ_FLAG.DD | AQ_FLAG.CMP | failed, true);
-}
-
-/** What the firmware says to a request, before the PF knows of it. */
-function codeOf({ flags, opcode, dataLength }: AqDescriptor): number {
-  if (opcode === AQ_OPCODE.QUEUE_SHUTDOWN) return AQ_CODE.OK;
-  if (opcode !== AQ_OPCODE.SEND_TO_PF) return AQ_CODE.ESRCH;
-  const large = dataLength > AQ_LARGE_BUFFER ? AQ_FLAG.LB : 0;
-  const wanted = dataLength === 0 ? 0 : AQ_FLAG.BUF | AQ_FLAG.RD | large;
-  if (dataLength > AQ_BUFFER_SIZE || (flags & wanted) !== wanted) return AQ_CODE.EINVAL;
-  return AQ_CODE.OK;
-}
-
-function reportMessage(view: DataView, { opcode, status }: Message, length: number): void {
-  const large = length > AQ_LARGE_BUFFER ? AQ_FLAG.LB : 0;
-  writeAqDescriptor(view, 0, {
-    ...readAqDescriptor(view, 0),
-    flags: AQ_FLAG.DD | AQ_FLAG.CMP | (length > 0 ? AQ_FLAG.BUF : 0) | large,
-    opcode: AQ_OPCODE.SEND_TO_VF,
-    dataLength: length,
-    returnValue: AQ_CODE.OK,
-    cookieHigh: opcode,
-    cookieLow: status,
-  });
 }

@@ -5,10 +5,11 @@ import type { Dma, DmaOutcome } from "./dma.ts";
 import { TAG_TYPE, macNumber, type ReceiveFilters } from "./filters.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Registers } from "./registers.ts";
-import { applyChecksums, get16, offloadFits, put16, readTxOffload } from "./tx-offload.ts";
+import { applyChecksums, offloadFits, readTxOffload } from "./tx-offload.ts";
 import { TxPacket } from "./tx-packet.ts";
 import { TxQueue } from "./tx-queue.ts";
 import { cutSegments, segmentable } from "./tx-segments.ts";
+import { mayUseVlan, putTag } from "./tx-tags.ts";
 
 /** Descriptors that one queue may take in one turn of the event loop. */
 const BUDGET = 256;
@@ -215,7 +216,7 @@ export class Transmitter {
       counters.txErrors++;
       return;
     }
-    if (!this.#mayUseVlan(bytes)) {
+    if (!mayUseVlan(bytes, this.#packet, filters, this.#parts.doubleVlan)) {
       tally.spoofed++;
       counters.txErrors++;
       return;
@@ -229,24 +230,6 @@ export class Transmitter {
     counters.sent(frame.length, castKind(frame));
     tally.transmitted++;
     this.#parts.transmit(frame);
-  }
-
-  /** The first tag that the frame will have is one that the VSI may send. */
-  #mayUseVlan(bytes: Uint8Array): boolean {
-    const { filters } = this.#parts;
-    if (!filters.checkTxVlans) return true;
-    const { outerTag, tag } = this.#packet;
-    if (outerTag !== -1 && filters.insertOuterType !== 0) {
-      return filters.sends(filters.insertOuterType, outerTag);
-    }
-    if (tag !== -1) return filters.sends(TAG_TYPE.C_VLAN, tag);
-    const type = get16(bytes, 12);
-    return !this.#isVlan(type) || filters.sends(type, get16(bytes, 14));
-  }
-
-  #isVlan(type: number): boolean {
-    if (type === TAG_TYPE.C_VLAN) return true;
-    return this.#parts.doubleVlan && (type === TAG_TYPE.S_VLAN || type === TAG_TYPE.QINQ);
   }
 
   /** The frame as it goes out: with its tags, and padded. */
@@ -297,10 +280,4 @@ export class Transmitter {
       offence,
     });
   }
-}
-
-function putTag(wire: Uint8Array, at: number, type: number, tci: number): number {
-  put16(wire, at, type);
-  put16(wire, at + 2, tci);
-  return at + 4;
 }
