@@ -38,10 +38,16 @@ const CONFIGURATION: readonly string[] = [
   "ERR_VFMIG_PACKAGE_",
   "ERR_VFMIG_PLUGIN_",
   "ERR_VFMIG_HOST_MODULE",
+  "ERR_VFMIG_DIRTY_SOURCE",
+  "ERR_VFMIG_SOCKET_PATH",
 ];
 
 /** Where the command line named what is not there. */
-const USAGE: readonly string[] = ["ERR_VFMIG_VFIO_ADDRESS", "ERR_VFMIG_HOST_NO_DEVICE"];
+const USAGE: readonly string[] = [
+  "ERR_VFMIG_VFIO_ADDRESS",
+  "ERR_VFMIG_HOST_NO_DEVICE",
+  "ERR_VFMIG_HOST_CONTROL",
+];
 
 /** What the machine or its kernel does not give. */
 const ENVIRONMENT: readonly string[] = [

@@ -37,6 +37,7 @@ export async function runCli(words: readonly string[]): Promise<number> {
     .description("Live migration for passed-through NIC virtual functions, in user space.")
     .version(version)
     .addHelpText("after", HELP_AFTER)
+    .showHelpAfterError("--help behind a command lists what it takes, with examples.")
     .exitOverride()
     .configureOutput({ writeErr: (text) => terminal.note(text.trimEnd()) });
   for (const add of [
@@ -55,8 +56,15 @@ export async function runCli(words: readonly string[]): Promise<number> {
     await program.parseAsync(words, { from: "user" });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    report(terminal, error, words.includes("--json"));
+    const json = words.includes("--json");
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.ok;
+      // What commander has written on stderr already.
+      const message = error.message.replace(/^error: /u, "");
+      if (json) reportJson(terminal, usageError(message));
+      return EXIT.usage;
+    }
+    report(terminal, error, json);
     return exitCodeFor(error);
   }
 }
@@ -67,13 +75,19 @@ function tellExitCodes(command: Command): void {
   for (const each of command.commands) tellExitCodes(each);
 }
 
+function usageError(message: string): VfmigError {
+  return new VfmigError("ERR_VFMIG_CLI_USAGE", message, { layer: "cli" });
+}
+
+function reportJson(terminal: Terminal, error: unknown): void {
+  const plain = VfmigError.is(error)
+    ? { code: error.code, layer: error.layer, message: error.message, details: error.details }
+    : { code: null, layer: null, message: String(error) };
+  terminal.result(JSON.stringify({ schemaVersion: 1, error: plain }, bigintsAsText));
+}
+
 function report(terminal: Terminal, error: unknown, json: boolean): void {
-  if (json) {
-    const plain = VfmigError.is(error)
-      ? { code: error.code, layer: error.layer, message: error.message, details: error.details }
-      : { code: null, layer: null, message: String(error) };
-    terminal.result(JSON.stringify({ schemaVersion: 1, error: plain }, bigintsAsText));
-  }
+  if (json) reportJson(terminal, error);
   if (!VfmigError.is(error)) {
     terminal.note(error instanceof Error ? (error.stack ?? error.message) : String(error));
     terminal.note("This is a fault in vfmig; please report it with the lines above.");

@@ -4,6 +4,7 @@ import { findConfig, systemClock } from "@vfmig/core";
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { EXIT } from "../exit-codes.ts";
+import { checkWritable } from "../files.ts";
 import { demoJson } from "../output/demo-json.ts";
 import { demoText } from "../output/demo-text.ts";
 import { wholeNumber } from "../output/numbers.ts";
@@ -83,6 +84,9 @@ async function demo(options: DemoOptions, { terminal, exit }: CommandContext): P
   process.once("SIGINT", stop).once("SIGTERM", stop);
   try {
     const logger = terminalLogger(terminal, options.verbose ?? false);
+    await checkWritable("--save-state", options.saveState);
+    await checkWritable("--record", options.record);
+    await checkWritable("--trace", options.trace);
     terminal.progress(0, "opening the devices");
     await using host = await openHost({
       config: await configOf(options),

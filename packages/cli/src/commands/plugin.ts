@@ -11,13 +11,18 @@ export function pluginCommand(program: Command, { terminal }: CommandContext): v
       "Print the sha512 over the files that npm would publish, to pin it in a configuration.",
     )
     .argument("<package>", "such as @vfmig/plugin-i40e")
-    .option("-C, --folder <path>", "folder from which the package is resolved", ".")
+    .option(
+      "-C, --folder <path>",
+      "folder of the configuration, from which the package is resolved",
+      ".",
+    )
     .option("--json", "print one JSON object on stdout")
     .addHelpText(
       "after",
       `
 Example:
   vfmig plugin integrity @vfmig/plugin-i40e
+  vfmig plugin integrity @vfmig/plugin-i40e --folder examples/demo    as the configuration there finds it
   then write driver: { package: "@vfmig/plugin-i40e", integrity: "sha512-..." }`,
     )
     .action(async (name: string, options: { readonly folder: string; readonly json?: boolean }) => {

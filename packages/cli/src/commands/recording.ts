@@ -13,6 +13,7 @@ import {
 } from "@vfmig/core";
 import { EXIT } from "../exit-codes.ts";
 import { bytesOf } from "../input/read-file.ts";
+import { checkWritable } from "../files.ts";
 import { attributionText } from "../output/attribution-text.ts";
 import { terminalLogger } from "../output/terminal.ts";
 import type { CommandContext } from "../program.ts";
@@ -81,6 +82,9 @@ async function replay(
   options: ReplayOptions,
   context: CommandContext,
 ): Promise<void> {
+  await checkWritable("--output", options.output);
+  // Read here as well, so that a file that is none is not a device's failure.
+  await recordingOf(file);
   const replayed = await replayIn(file, options.mode, options, context);
   const report = {
     schemaVersion: 1,
@@ -103,10 +107,14 @@ async function diff(
   { terminal, exit }: CommandContext,
 ): Promise<void> {
   if (files.length < 2 || files.length > 4) {
-    throw new VfmigError("ERR_VFMIG_CLI_USAGE", "diff takes two to four recordings.", {
-      layer: "cli",
-      details: { files },
-    });
+    throw new VfmigError(
+      "ERR_VFMIG_CLI_USAGE",
+      `diff takes two to four recordings, and ${files.length === 1 ? "one was" : `${files.length} were`} given. "vfmig replay" makes more of one.`,
+      {
+        layer: "cli",
+        details: { files },
+      },
+    );
   }
   const recordings = await Promise.all(files.map((file) => recordingOf(file)));
   const runs = runsOf(recordings);

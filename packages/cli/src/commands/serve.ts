@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import { openControl, openHost, traceFileOf, type DeviceProcess } from "@vfmig/host";
 import { DRIVER_MODES, systemClock, type DriverMode } from "@vfmig/core";
+import { checkWritable, memorySize } from "../files.ts";
 import { qemuArguments, shellLine } from "../output/qemu-arguments.ts";
 import { terminalLogger } from "../output/terminal.ts";
 import type { CommandContext } from "../program.ts";
@@ -34,7 +35,11 @@ export function serveCommand(program: Command, context: CommandContext): void {
     .command("serve")
     .description("Serve the devices of a configuration over vfio-user, each in its own process.")
     .option("-c, --config <path>", "configuration file, or the folder that holds it", ".")
-    .option("--memory <size>", "guest memory in the QEMU arguments that are printed", "1G")
+    .addOption(
+      new Option("--memory <size>", "guest memory in the QEMU arguments that are printed")
+        .default("1G")
+        .argParser(memorySize),
+    )
     .addOption(
       new Option("--mode <mode>", "how drivers run, whatever the configuration says").choices(
         DRIVER_MODES,
@@ -56,6 +61,9 @@ async function serve(options: ServeOptions, { terminal }: CommandContext): Promi
   process.once("SIGINT", onInterrupt).once("SIGTERM", onTerminate);
   try {
     const logger = terminalLogger(terminal, options.verbose ?? false);
+    await checkWritable("--record", options.record);
+    await checkWritable("--trace", options.trace);
+    await checkWritable("--control", options.control);
     await using host = await openHost({
       config: options.config,
       logger,

@@ -56,8 +56,8 @@ async function helped(base: HelpedBase): Promise<Composed> {
     base,
   );
   it.sub.onCommit = async () => {
-    const { index } = it.sub.loaded.at(-1)?.value as { readonly index: number };
-    context?.base.writeRegion(PCI_REGION.BAR0, HEAD, Uint8Array.of(index, 0, 0, 0));
+    const ring = it.sub.loaded.at(-1)?.value as { readonly index: number } | undefined;
+    context?.base.writeRegion(PCI_REGION.BAR0, HEAD, Uint8Array.of(ring?.index ?? 0, 0, 0, 0));
   };
   return it;
 }

@@ -66,6 +66,15 @@ describe("a configuration", () => {
     expect(await loadConfig(file)).toEqual(wanted);
   });
 
+  test("names the variants that are there where one is asked for that is not", async () => {
+    await write("vfmig.e810.config.json", minimal);
+    await write("vfmig.config.json", minimal);
+    await expect(findConfig(folder, "e900")).rejects.toMatchObject({
+      code: "ERR_VFMIG_CONFIG_NOT_FOUND",
+      message: expect.stringMatching(/"e900".*these are there: e810;.*vfmig\.e900\.config\.ts/u),
+    });
+  });
+
   test("may have any name where it is named itself", async () => {
     const file = await write("two-hosts.json", minimal);
     expect((await loadConfig(file)).file).toBe(file);
@@ -157,6 +166,11 @@ describe("a fault of the configuration", () => {
   });
 
   test.each<[string, unknown, string]>([
+    [
+      "dirty sources without a driver that joins them",
+      { devices: [{ ...device, dirtySources: ["device"] }] },
+      "devices[0].dirtySources: the device has no driver (name a driver, or leave dirtySources out: only a device with one joins them)",
+    ],
     ["no devices key", {}, "devices: missing; expected array"],
     ["no device", { devices: [] }, "devices: expected at least one device"],
     [

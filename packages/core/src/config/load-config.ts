@@ -1,4 +1,4 @@
-import { readFile, realpath, stat } from "node:fs/promises";
+import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { VfmigError } from "../errors/vfmig-error.ts";
@@ -47,9 +47,11 @@ export async function findConfig(folder: string, variant?: string): Promise<stri
   const found = candidates.filter((_, index) => kinds[index] === "file");
   const [file, ...others] = found;
   if (file === undefined) {
+    const variants = variant === undefined ? [] : await variantsIn(folder);
+    const there = variants.length === 0 ? "" : `; these are there: ${variants.join(", ")}`;
     throw new VfmigError(
       "ERR_VFMIG_CONFIG_NOT_FOUND",
-      `no configuration in ${resolve(folder)}; write one of ${names.join(", ")} there, or name the file`,
+      `no configuration${variant === undefined ? "" : ` "${variant}"`} in ${resolve(folder)}${there}; write one of ${names.join(", ")} there, or name the file`,
       { layer: "core", details: { folder: resolve(folder), names } },
     );
   }
@@ -109,6 +111,16 @@ export function validateConfig(value: unknown, file: string): VfmigConfig {
   );
 }
 
+/** Names of the variants in a folder, such as `e810` of vfmig.e810.config.ts. */
+async function variantsIn(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => []);
+  const variants = names.flatMap((name) => {
+    const [, variant] = /^vfmig\.([\w-]+)\.config\.(?:m?ts|js|json)$/u.exec(name) ?? [];
+    return variant === undefined ? [] : [variant];
+  });
+  return variants.toSorted();
+}
+
 /**
  * Loads a configuration, by the file itself or by its folder. A `.ts` file runs as Node runs it, with
  * its types stripped.
@@ -120,10 +132,14 @@ export async function loadConfig(pathOrFolder: string): Promise<LoadedConfig> {
   const path = resolve(pathOrFolder);
   const kind = await kindOf(path);
   if (kind === undefined) {
-    throw new VfmigError("ERR_VFMIG_CONFIG_NOT_FOUND", `there is no file or folder ${path}`, {
-      layer: "core",
-      details: { path },
-    });
+    throw new VfmigError(
+      "ERR_VFMIG_CONFIG_NOT_FOUND",
+      `there is no file or folder ${path}; name a configuration file, or the folder that holds vfmig.config.ts`,
+      {
+        layer: "core",
+        details: { path },
+      },
+    );
   }
   const file = await realpath(kind === "folder" ? await findConfig(path) : path);
   const value = extname(file) === ".json" ? await readJson(file) : await importModule(file);

@@ -103,6 +103,11 @@ export const configSchema: z.ZodType<VfmigConfig> = z
     };
     refuseShared(devices, "name", report);
     refuseShared(devices, "socket", report);
+    for (const [index, { dirtySources, driver: named }] of devices.entries()) {
+      if (dirtySources === undefined || named !== undefined) continue;
+      const hint = "name a driver, or leave dirtySources out: only a device with one joins them";
+      report(["devices", index, "dirtySources"], "the device has no driver", hint);
+    }
     for (const [index, { standby, socket }] of devices.entries()) {
       if (standby !== true || socket === undefined) continue;
       const hint = "leave socket out: it takes over that of the device which it replaces";

@@ -44,7 +44,7 @@ function absent(
   throw new VfmigError(
     "ERR_VFMIG_DIRTY_SOURCE",
     `Dirty pages are wanted from "${source}", which keeps no log on this device; ` +
-      `${there.length === 0 ? "nothing here does" : `these do: ${there.join(", ")}`}.`,
+      `${there.length === 0 ? "nothing here does" : `these do: ${there.join(", ")}`}. Name only such in dirtySources.`,
     { layer: "core", details: { source, present: there } },
   );
 }

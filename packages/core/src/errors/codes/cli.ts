@@ -5,7 +5,7 @@ export const cliCodes = {
     remedy: "Run the command with --help; its examples show what it takes.",
   },
   ERR_VFMIG_CLI_FILE: {
-    means: "A file that was named on the command line could not be read.",
-    remedy: "Check the path and the rights of the file.",
+    means: "A file that was named on the command line cannot be read or written.",
+    remedy: "Check the path, and the rights of the file and its folder.",
   },
 } as const;

@@ -10,6 +10,7 @@ export const recordCodes = {
   },
   ERR_VFMIG_REPLAY: {
     means: "A recording cannot be replayed against a device.",
-    remedy: "Replay it against a configuration whose device has the regions that were recorded.",
+    remedy:
+      "Replay it against a configuration whose device is of the recorded kind, with the regions that were recorded.",
   },
 } as const;

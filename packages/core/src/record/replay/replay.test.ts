@@ -53,6 +53,20 @@ describe("a replay", () => {
     });
   });
 
+  it("is refused on a device of another kind", async () => {
+    const base = new FakeBase();
+    const { identity } = base.info;
+    const pci = { ...identity.pci, vendor: 0x8086, device: 0x1889 };
+    const recording = {
+      ...recordingOf([]),
+      identity: { ...identity, pci } as typeof identity,
+    };
+    await expect(replay(base, recording)).rejects.toMatchObject({
+      code: "ERR_VFMIG_REPLAY",
+      details: { here: "8086:154c", recorded: "8086:1889" },
+    });
+  });
+
   it("goes on where the device refuses a step", async () => {
     const beyond: RecordedEvent = { ...write, offset: 2 ** 30 };
     const replayed = await replay(new FakeBase(), recordingOf([beyond, read(1, 0)]));

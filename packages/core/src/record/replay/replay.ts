@@ -45,6 +45,7 @@ export async function replayRecording(
   options: ReplayOptions,
 ): Promise<Recording> {
   const { recording, mode, clock, logger } = options;
+  checkKind(device, recording);
   checkRegions(device, recording);
   const events: RecordedEvent[] = [];
   const take = (batch: Uint8Array): void => {
@@ -63,6 +64,21 @@ export async function replayRecording(
   await new Replay(recorded, take, options, give).run();
   recorded.flush();
   return { ...header, replay: true, input: give !== undefined, events, ended: recorded.ended };
+}
+
+/** Another device would leave the recorded guest waiting, not differ from the recording in a way that tells. */
+function checkKind(device: VfioDevice, recording: Recording): void {
+  const [here, there] = [device.info.identity.pci, recording.identity.pci];
+  if (here === undefined || there === undefined) return;
+  if (here.vendor === there.vendor && here.device === there.device) return;
+  const name = ({ vendor, device: id }: typeof here): string =>
+    [vendor, id].map((part) => part.toString(16).padStart(4, "0")).join(":");
+  throw new VfmigError(
+    "ERR_VFMIG_REPLAY",
+    `Device "${device.info.identity.device}" is ${name(here)}, and the recorded one ` +
+      `("${recording.identity.device}") is ${name(there)}. Name the configuration of such a device with --config.`,
+    { layer: "core", details: { here: name(here), recorded: name(there) } },
+  );
 }
 
 function checkRegions(device: VfioDevice, recording: Recording): void {
