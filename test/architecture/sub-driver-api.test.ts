@@ -13,9 +13,6 @@ const FILES = ["context.ts", "definition.ts", "description.ts", "facets.ts"];
 const WITHOUT_PLUGIN: Readonly<Record<string, string>> = {
   subsystemVendor: "boards of one chip that differ; the registry matches by it",
   subsystemDevice: "boards of one chip that differ; the registry matches by it",
-  adjustable: "trapping at run time, which the vfio-user client follows",
-  trap: "trapping at run time, which the vfio-user client follows",
-  untrap: "trapping at run time, which the vfio-user client follows",
   onMap: "a module that keeps views of guest memory",
   onUnmap: "a module that keeps views of guest memory",
   hostRequest: "a host that takes its device back",
