@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { VfioDevice } from "@vfmig/core";
 import { describe, expect, it } from "vitest";
 import {
@@ -118,6 +119,21 @@ describe.each(KINDS)("a guest's driver on the model %s", (kind) => {
     expect(deaf.port.deliver(frame)).toBe("filtered");
     const rig = await startedRig({ driver: { multicast: [multicast] } });
     expect(rig.port.deliver(frame)).toBe("accepted");
+  });
+
+  it("is not ready before its filters are set, though it has a carrier", async () => {
+    const rig = newRig({ kind, driver: { multicast: ["01:00:5e:00:00:fb"] } });
+    const frame = udp(0x0b, 0x0a, 1);
+    frame.set([0x01, 0x00, 0x5e, 0x00, 0x00, 0xfb]);
+    let verdict: string | undefined;
+    const ready = rig.driver.start().then(() => (verdict = rig.port.deliver(frame)));
+    for (let ms = 0; ms < 1000 && verdict === undefined; ms++) {
+      rig.clock.advance(1);
+      // The driver's promise settles in between.
+      await setImmediate();
+    }
+    await ready;
+    expect(verdict).toBe("accepted");
   });
 
   it("follows the link down and up", async () => {
