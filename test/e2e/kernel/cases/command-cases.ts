@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { mock } from "node:test";
-import { fileURLToPath } from "node:url";
 import { runCli } from "@vfmig/cli";
 import type { ListedDevice } from "@vfmig/host";
 import { openBase } from "../inside/base-subject.ts";
@@ -9,24 +7,13 @@ import type { BedCase } from "../inside/bed-case.ts";
 import { driverOf } from "../inside/binding.ts";
 import { DEVICES } from "../inside/devices.ts";
 
-const VFMIG = fileURLToPath(new URL("../../../../packages/cli/bin/vfmig.js", import.meta.url));
-
 interface Said {
   readonly code: number;
   readonly out: string;
   readonly err: string;
 }
 
-/** Types a command as a user of the guest would; starting it takes seconds there. */
-function typed(...words: readonly string[]): Promise<Said> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [VFMIG, ...words], (error, out, err) => {
-      resolve({ code: error === null ? 0 : Number(error.code), out, err });
-    });
-  });
-}
-
-/** The same in this process. */
+/** A command line, in this process: to start another one takes many seconds in the guest. */
 async function vfmig(...words: readonly string[]): Promise<Said> {
   const said = { out: "", err: "" };
   const streams = [
@@ -67,7 +54,7 @@ export const cases: readonly BedCase[] = [
     name: "vfmig devices lists PF, VFs and neighbours, with groups and how each can be opened",
     limitSeconds: 120,
     async run() {
-      const people = await typed("devices");
+      const people = await vfmig("devices");
       expectSaid(people, 0, [`${NEIGHBOUR} (e1000)`], []);
       const json = await vfmig("devices", "--json", "--all");
       expectSaid(json, 0, [], []);
