@@ -1,5 +1,5 @@
 import { type MigrationFacet, PCI_REGION, VfmigError } from "@vfmig/core";
-import { buildQueueSelect, VIRTCHNL_OP } from "@vfmig/iavf";
+import { buildQueueSelect, rxTail, VIRTCHNL_OP } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
 import { directDoorbells, doorbells, mappedPages, untilMapped, userOf } from "./rig/doorbells.ts";
 import { FAMILIES } from "./rig/family.ts";
@@ -22,13 +22,17 @@ describe.each(FAMILIES)("$name", (family) => {
     test.each(["prompt", "late", "never"] as const)(
       "at its own wish, by a user that lets go %s: they are found again, or nobody claims to know",
       async (manners) => {
-        const world = await create({ driver: { queuePairs: 2 } });
+        const world = await create({ driver: { queuePairs: 2, ringSize: 160 } });
         await untilMapped(world);
         await flow(world, 300);
         world.quiesce();
         userOf(world).manners = manners;
         await world.settle(world.driver.resetFunction());
         expect(mappedPages(world).length).toBe(manners === "never" ? 3 : 0);
+        // What the guest wrote by its mapping is not written over with what was known before.
+        expect(rxTails(world)).toEqual(
+          world.driver.indices.map(({ rxNextToUse }) => rxNextToUse & ~7),
+        );
         await flow(world, 200);
         userOf(world).manners = "prompt";
         await untilSaved(world);
@@ -97,6 +101,15 @@ describe.each(FAMILIES)("$name", (family) => {
     await world.close();
   });
 });
+
+/** As the device has them, but for the bits that it does not use. */
+function rxTails(world: World): number[] {
+  const tail = new Uint8Array(4);
+  return world.driver.indices.map(({ queue }) => {
+    world.host.model.device.readRegion(PCI_REGION.BAR0, rxTail(queue), tail);
+    return new DataView(tail.buffer).getUint32(0, true) & ~7;
+  });
+}
 
 /** Saves the device where it runs, as soon as its rings have one answer; nothing else may refuse. */
 async function untilSaved(world: World): Promise<void> {
