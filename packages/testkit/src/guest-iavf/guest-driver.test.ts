@@ -125,15 +125,15 @@ describe.each(KINDS)("a guest's driver on the model %s", (kind) => {
     const rig = newRig({ kind, driver: { multicast: ["01:00:5e:00:00:fb"] } });
     const frame = udp(0x0b, 0x0a, 1);
     frame.set([0x01, 0x00, 0x5e, 0x00, 0x00, 0xfb]);
-    let verdict: string | undefined;
-    const ready = rig.driver.start().then(() => (verdict = rig.port.deliver(frame)));
-    for (let ms = 0; ms < 1000 && verdict === undefined; ms++) {
+    const verdicts: string[] = [];
+    const ready = rig.driver.start().then(() => verdicts.push(rig.port.deliver(frame)));
+    for (let ms = 0; ms < 1000 && verdicts.length === 0; ms++) {
       rig.clock.advance(1);
       // The driver's promise settles in between.
       await setImmediate();
     }
     await ready;
-    expect(verdict).toBe("accepted");
+    expect(verdicts).toEqual(["accepted"]);
   });
 
   it("follows the link down and up", async () => {
