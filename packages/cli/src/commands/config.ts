@@ -14,8 +14,9 @@ export function configCommand(program: Command, { terminal }: CommandContext): v
     .action(async (path: string, options: { readonly json?: boolean }) => {
       const { file, folder, config: loaded } = await loadConfig(path);
       const devices = await Promise.all(
-        loaded.devices.map(async ({ name, base, driver }) => ({
+        loaded.devices.map(async ({ name, standby, base, driver }) => ({
           name,
+          standby: standby === true,
           base: await describe(base.package, folder),
           driver: driver === undefined ? null : await describe(driver.package, folder),
           pinned: driver?.integrity !== undefined,
@@ -25,8 +26,8 @@ export function configCommand(program: Command, { terminal }: CommandContext): v
         terminal.result(JSON.stringify({ schemaVersion: 1, file, devices }));
         return;
       }
-      const rows = devices.map(({ name, base, driver, pinned }) => [
-        name,
+      const rows = devices.map(({ name, standby, base, driver, pinned }) => [
+        standby ? `${name} (standby)` : name,
         `${base.name} ${base.version}`,
         driver === null ? "none" : `${driver.name} ${driver.version}`,
         driver === null ? "" : pinned ? "pinned" : "not pinned",

@@ -18,7 +18,14 @@ export function createReplacer(
     const device = deviceNamed(devices, name);
     const index = config.devices.findIndex((each) => each.name === entry);
     const found = config.devices[index];
-    if (found === undefined) throw refusal(entry, "the configuration has no such entry");
+    if (found === undefined) {
+      const free = config.devices
+        .filter((each) => devices.every(({ entry: used }) => used !== each.name))
+        .map((each) => `"${each.name}"`);
+      const could =
+        free.length === 0 ? "no other entry is free" : `these are free: ${free.join(", ")}`;
+      throw refusal(entry, `the configuration has no such entry; ${could}`);
+    }
     const place = devices.find((each) => each.entry === entry);
     if (place !== undefined) throw refusal(entry, `it is what "${place.name}" serves now`);
     if (taken.has(entry)) throw refusal(entry, "it is already taking a place");
