@@ -181,7 +181,6 @@ export class IgbVf implements SubDriver {
       session.released ||= mailbox.conversation.cleared;
       return;
     }
-    shadow.wasReset();
     rx.reset();
     tx.reset();
     session.policy = undefined;
@@ -191,8 +190,7 @@ export class IgbVf implements SubDriver {
 
   /** The guest's registers as after a reset. */
   #clear(): void {
-    const { mailbox, rx, tx, vectors, session, shadow } = this.#parts;
-    shadow.wasReset();
+    const { mailbox, rx, tx, vectors, session } = this.#parts;
     session.touched ||= mailbox.conversation.mac !== undefined;
     rx.reset();
     tx.reset();

@@ -105,6 +105,17 @@ describe("a user that maps the guest's own pages", () => {
     expect(messages(world)).toBe(before);
   });
 
+  it("is signalled by each of its vectors when the rings are changed, since one may be lost on the way", async () => {
+    const world = await World.create(OPTIONS);
+    await world.pass(5);
+    const { interrupts } = world.driver.counters;
+    await startLog(world, true);
+    await world.pass(1);
+    expect(world.driver.counters.interrupts).toBeGreaterThanOrEqual(interrupts + 3);
+    // The device's own vectors are all on, and clear and mask nothing but themselves.
+    expect([REGISTER.EIAM, REGISTER.EIAC].map((offset) => device(world, offset))).toEqual([0, 7]);
+  });
+
   it("that does not let go keeps its device, and is named; what is written counts as unknown", async () => {
     const world = await World.create(OPTIONS);
     world.traffic(20);
@@ -266,6 +277,18 @@ describe("without hand-back", () => {
     const before = messages(world);
     await soundAfter(world);
     expect(messages(world)).toBe(before);
+  });
+
+  it("queues that the guest switches off are its own at once", async () => {
+    const options = { shadow: "while-saving", doorbells: "direct" };
+    const world = await World.create({ maps: true, options });
+    await startLog(world);
+    await world.settle(facets(world.device).logging.stop());
+    write(world, TX + QUEUE.CONTROL, 0);
+    expect(modeOf(world)).toBe("relay");
+    write(world, RX + QUEUE.CONTROL, 0);
+    expect(modeOf(world)).toBe("direct");
+    expect(device(world, RX + QUEUE.BAL)).toBe(read(world, RX + QUEUE.BAL));
   });
 
   it("a VF that is off is the guest's at once", async () => {

@@ -252,9 +252,15 @@ export abstract class RelayedQueue {
     return this.#relay;
   }
 
-  /** Goes on over the private ring from `place`, unless the guest has ended `held` meanwhile. */
-  goFrom(held: RingRelay, { slot, half }: RingPlace): void {
-    if (this.#relay !== held) return;
+  /** True while a device that was taken over has not written back what its head has passed. */
+  waits(held: RingRelay | undefined): boolean {
+    return held !== undefined && this.#relay === held && this.place().waiting;
+  }
+
+  /** Goes on over the private ring from where the device is, unless the guest has ended `held` meanwhile. */
+  goFrom(held: RingRelay | undefined): void {
+    if (held === undefined || this.#relay !== held) return;
+    const { slot, half } = this.place();
     held.start({ complete: slot, tail: slot });
     this.go([]);
     if (half) held.discard(1);

@@ -21,7 +21,6 @@ const AGAIN_MS = 100;
 export class ShadowController implements LoggedQueues, Switching {
   readonly log: SwitchLog;
   mode: ShadowMode;
-  life = 0;
   readonly #parts: () => Parts;
   readonly #reasons = new Set<ShadowReason>();
   readonly #always: boolean;
@@ -86,11 +85,6 @@ export class ShadowController implements LoggedQueues, Switching {
   close(reason: ShadowReason): void {
     this.#reasons.delete(reason);
     this.settle();
-  }
-
-  /** The function was reset: whatever a switch was about is gone. */
-  wasReset(): void {
-    this.life++;
   }
 
   /** Nothing is begun any more. */

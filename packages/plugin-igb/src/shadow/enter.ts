@@ -56,32 +56,19 @@ interface Held {
 /** The window: from the queues' end on the guest's rings to their beginning on private ones. */
 async function change(parts: Parts, switching: Switching, held: Held): Promise<void> {
   const { tx, rx, vectors, context } = parts;
-  const { life } = switching;
   const end = switching.log.begin(PAIR, "enter");
   try {
     if (held.rx !== undefined) rx.silence();
     if (held.tx !== undefined) tx.silence();
-    const shown = (): boolean =>
-      life !== switching.life ||
-      !(
-        (held.tx !== undefined && tx.place().waiting) ||
-        (held.rx !== undefined && rx.place().waiting)
-      );
+    const shown = (): boolean => !tx.waits(held.tx) && !rx.waits(held.rx);
     if (!(await silent(parts, shown))) {
-      context.logger.warn(
-        "the device's heads are ahead of its write-backs; frames may come twice",
-        {
-          tx: tx.place(),
-          rx: rx.place(),
-        },
-      );
+      context.logger.warn("the device's heads are ahead of its write-backs; frames may come twice");
     }
-    if (life === switching.life) {
-      if (tx.enabled || rx.enabled) vectors.program();
-      if (held.rx !== undefined) rx.goFrom(held.rx, rx.place());
-      if (held.tx !== undefined) tx.goFrom(held.tx, tx.place());
-      vectors.raiseAll();
-    }
+    // What the guest has switched off or reset meanwhile stays as it made it.
+    if (tx.enabled || rx.enabled) vectors.program();
+    rx.goFrom(held.rx);
+    tx.goFrom(held.tx);
+    vectors.raiseAll();
     end("done");
   } finally {
     end("failed");

@@ -5,7 +5,7 @@ import { PAIR, type Switching } from "./switching.ts";
 import { toGuest } from "./to-guest.ts";
 
 /**
- * `busy`: not now, frames are on their way or the guest reset its VF; `refused`: the device did not take a
+ * `busy`: not now, frames are on their way; `refused`: the device did not take a
  * head, and the queues are relayed as before.
  */
 export type Leaving = "done" | "busy" | "refused";
@@ -13,11 +13,10 @@ export type Leaving = "done" | "busy" | "refused";
 /** Gives the device the guest's own rings again, at the guest's place in them; QEMU's igb takes heads, [U] on silicon. */
 export async function leave(parts: Parts, switching: Switching): Promise<Leaving> {
   const { tx, rx, context } = parts;
-  const { life } = switching;
   tx.relay?.pause();
   switching.mode = "held";
   const drained = await waitUntil(context.clock, () => tx.drained, context.options.drainMs);
-  const off = !drained || switching.wanted || life !== switching.life || (rx.relay?.owed ?? 0) > 0;
+  const off = !drained || switching.wanted || (rx.relay?.owed ?? 0) > 0;
   if (off) {
     switching.mode = "relay";
     tx.relay?.resume();
@@ -28,16 +27,13 @@ export async function leave(parts: Parts, switching: Switching): Promise<Leaving
 
 async function change(parts: Parts, switching: Switching): Promise<Leaving> {
   const { tx, rx, vectors, context } = parts;
-  const { life } = switching;
   const end = switching.log.begin(PAIR, "leave");
   try {
     tx.silence();
     rx.silence();
     await silent(parts, () => rx.caughtUp);
-    tx.finish();
-    rx.finish();
     const offered = [tx.offer(), rx.offer()];
-    if (life === switching.life && offered.every(Boolean)) {
+    if (offered.every(Boolean)) {
       toGuest(parts, switching);
       end("done");
       return "done";
@@ -48,7 +44,6 @@ async function change(parts: Parts, switching: Switching): Promise<Leaving> {
     tx.goOn();
     vectors.raiseAll();
     end("failed");
-    if (life !== switching.life) return "busy";
     context.logger.warn(
       "the device does not begin in the middle of a ring; its queues stay relayed until the guest's driver starts them anew",
       { tx: tx.index, rx: rx.index },

@@ -7,8 +7,6 @@ export type ShadowMode = "direct" | "held" | "relay";
 export interface Switching {
   readonly log: SwitchLog;
   mode: ShadowMode;
-  /** Raised by each reset of the function: what was switched before it is not there any more. */
-  readonly life: number;
   /** Something needs the queues relayed. */
   readonly wanted: boolean;
 }
