@@ -81,7 +81,7 @@ export class EchoGuest implements AsyncDisposable {
       while (sentAt.length < count && sentAt.length - back.size < window) {
         setNumber(frame, sentAt.length);
         sentAt.push(performance.now());
-        if (!this.#driver.send(frame)) return done.reject(new Error("the ring takes no frame"));
+        if (!this.#driver.send(frame)) return done.reject(this.#refusal());
       }
     };
     this.#onFault = done.reject;
@@ -130,6 +130,13 @@ export class EchoGuest implements AsyncDisposable {
       this.#onNumber = () => {};
     }
     return { sent, back: back.size };
+  }
+
+  /** Why the driver takes no frame, as far as it can be seen. */
+  #refusal(): Error {
+    const { state, fault, linkUp, indices, counters } = this.#driver;
+    const seen = { state, fault: fault?.message, linkUp, indices, counters };
+    return new Error(`the ring takes no frame: ${JSON.stringify(seen)}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
