@@ -49,17 +49,19 @@ export class BitmapSink implements DirtyWordSink {
       setRuns(this, iova, pageSize, words, pages);
       return;
     }
-    if (this.#closed) return;
-    const count = Math.ceil(pages / 32);
+    if (this.#closed || pages === 0) return;
+    const last = Math.ceil(pages / 32) - 1;
     const own = this.#words;
-    const meets = first % 32 === 0;
-    for (let at = 0; at < count; at++) {
-      const bits = words[at] ?? 0;
-      if (bits === 0) continue;
-      const index = first / 32 + at;
-      const inside = bits & edgeMask(at, 0, pages);
-      if (meets && index < own.length) own[index] = (own[index] ?? 0) | inside;
-      else orWord(this.#bitmap, first + at * 32, inside);
+    const base = first / 32;
+    // Where words meet words, but for the last one, of which only a part may count.
+    const direct = first % 32 === 0 ? Math.min(last, own.length - base) : 0;
+    for (let at = 0; at < direct; at++) {
+      const bits = words[at]!;
+      if (bits !== 0) own[base + at]! |= bits;
+    }
+    for (let at = Math.max(direct, 0); at <= last; at++) {
+      const bits = (words[at] ?? 0) & edgeMask(at, 0, pages);
+      if (bits !== 0) orWord(this.#bitmap, first + at * 32, bits);
     }
   }
 

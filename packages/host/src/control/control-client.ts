@@ -24,7 +24,8 @@ export async function askControl(
   if (!isError(error)) throw unreachable(socketPath, "what answers there is no vfmig host");
   const { code, layer, message, details } = error;
   const known = typeof code === "string" && typeof layer === "string" ? { code, layer } : {};
-  throw fromWireError({ name: "Error", message, ...known, details: asRecord(details) }, path);
+  const [, , device = path] = path.split("/");
+  throw fromWireError({ name: "Error", message, ...known, details: asRecord(details) }, device);
 }
 
 async function exchange(
