@@ -27,7 +27,7 @@ describe.each(FAMILIES)("$name", (family) => {
     "a device whose tails read as %s keeps its doorbells trapped, says so, and moves as any other",
     async (tailReads) => {
       const world = await create({ models: [{ tailReads }, { tailReads }] });
-      await flow(world, 2000);
+      await flow(world, 800);
       expect(doorbells(world)).toMatchObject({
         wanted: "direct",
         now: "trapped",
@@ -40,7 +40,7 @@ describe.each(FAMILIES)("$name", (family) => {
       await stopLog(world);
       await flow(world, 500);
       await move(world, 1);
-      await flow(world, 2000);
+      await flow(world, 800);
       expect([mappedPages(world), userOf(world).direct]).toEqual([[], 0]);
       world.quiesce();
       expect(world.wrongs()).toEqual([]);
@@ -58,7 +58,7 @@ describe.each(FAMILIES)("$name", (family) => {
 
   test("doorbells that are not asked to be direct have no page that can be mapped", async () => {
     const world = await create({ options: { doorbells: "trapped" } });
-    await flow(world, 2000);
+    await flow(world, 800);
     expect(doorbells(world)).toEqual({
       wanted: "trapped",
       now: "trapped",
@@ -171,7 +171,7 @@ describe.each(FAMILIES)("$name", (family) => {
         await world.settle(device.reset());
         await world.close();
       }),
-      { numRuns: 15 },
+      { numRuns: 8 },
     );
   }, 60_000);
 });

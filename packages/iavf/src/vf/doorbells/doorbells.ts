@@ -82,9 +82,11 @@ export class Doorbells {
   /** As {@link trap}, where nobody waits for it. */
   withdraw(): void {
     this.trap().catch((error: unknown) => {
-      this.#parts().context.logger.warn("a user keeps the queues' registers mapped", {
-        cause: String(error),
-      });
+      if (!this.#closed.signal.aborted) {
+        this.#parts().context.logger.warn("a user keeps the queues' registers mapped", {
+          cause: String(error),
+        });
+      }
     });
   }
 
@@ -111,7 +113,7 @@ export class Doorbells {
     const { txQueues } = queues.asked;
     const { tails } = queues;
     tails.unseen = false;
-    for (let queue = 0; queue < VF_REGISTER_COUNT.queues; queue++) {
+    for (let queue = 0; queue < this.#queues; queue++) {
       const tx = ((txQueues >>> queue) & 1) === 1 ? registers.read(txTail(queue)) : GONE;
       const rx = registers.read(rxTail(queue));
       if (tx !== GONE) {
@@ -124,6 +126,12 @@ export class Doorbells {
     for (const pair of queues.pairs) {
       noteTxLap(context.memory, pair);
     }
+  }
+
+  /** Queues that the PF has given this VF; the registers of others are nobody's to touch. */
+  get #queues(): number {
+    const { resources } = this.#parts().mailbox.conversation;
+    return Math.min(resources?.queuePairs ?? 0, VF_REGISTER_COUNT.queues);
   }
 
   /** Something has changed that may have kept the pages trapped. */
@@ -154,7 +162,7 @@ export class Doorbells {
   #grant(): void {
     const { context, queues, registers } = this.#parts();
     const { rxQueues } = queues.asked;
-    for (let queue = 0; queue < VF_REGISTER_COUNT.queues; queue++) {
+    for (let queue = 0; queue < this.#queues; queue++) {
       const tail = queues.tails.rx(queue);
       // Written while tails were kept from the device, for a queue that does not run yet.
       if (((rxQueues >>> queue) & 1) === 0 && tail !== 0) {
