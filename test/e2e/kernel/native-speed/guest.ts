@@ -11,8 +11,8 @@ const RAM_IOVA = 0x1_0000_0000n;
 /** Nobody has it: the network gives what is for it to all its ports, and so to the echo. */
 const PEER_MAC = "02:00:00:00:00:0b";
 
-/** For frames that are still on their way. */
-const SETTLE_MS = 500;
+/** For frames that are still on their way; some may never come. */
+const SETTLE_MS = 10_000;
 
 /** Frames that went and came back. */
 export interface Exchanged {
@@ -125,7 +125,8 @@ export class EchoGuest implements AsyncDisposable {
         if (this.#driver.send(frame)) sent += 1;
         await pause(intervalMs);
       }
-      await pause(SETTLE_MS);
+      const end = performance.now() + SETTLE_MS;
+      while (back.size < sent && performance.now() < end) await pause(intervalMs);
     } finally {
       this.#onNumber = () => {};
     }
