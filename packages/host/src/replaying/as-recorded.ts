@@ -13,13 +13,22 @@ export function asRecorded(
   const { driver } = entry;
   if (driver === undefined || configured === undefined) return entry;
   if (configured.package !== driver.package) return entry;
-  if (isDeepStrictEqual(configured.options, driver.options ?? {})) return entry;
+  const names = differing(configured.options, driver.options ?? {});
+  if (names.length === 0) return entry;
   if ((driver.mode ?? "active") === "active") {
     logger.warn(
-      `${driver.package} runs with the options of the recording, which are not the configuration's: ${JSON.stringify(configured.options)} in place of ${JSON.stringify(driver.options ?? {})}.`,
+      `${driver.package} runs with the options of the recording, of which the configuration has others: ${names.join(", ")}.`,
     );
   }
   const { options } = configured;
   const { options: _, ...rest } = driver;
   return { ...entry, driver: Object.keys(options).length === 0 ? rest : { ...rest, options } };
+}
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** Names only: what an option holds may be a secret. */
+function differing(recorded: Options, here: Options): readonly string[] {
+  const names = new Set([...Object.keys(recorded), ...Object.keys(here)]);
+  return [...names].filter((name) => !isDeepStrictEqual(recorded[name], here[name])).toSorted();
 }
