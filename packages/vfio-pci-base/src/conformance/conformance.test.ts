@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeMachine, type DeviceSettings } from "../testing/fake-kernel/machine.ts";
 import { openOn, subjectOn, UUID, VF, type RigOptions } from "../testing/rig.ts";
-import { uapiGaps, uapiTable } from "../testing/uapi-table.ts";
+import { uapiGaps, uapiTable, type KernelRecords } from "../testing/uapi-table.ts";
 import { CONFORMANCE } from "./index.ts";
 
 interface Bed {
@@ -50,8 +50,8 @@ const beds: readonly Bed[] = [
   },
 ];
 
-/** Requests that the cases made, by the way in which the device was opened. */
-const reached = { group: new Set<string>(), iommufd: new Set<string>() };
+/** Requests that the cases made. */
+const fake = new Set<string>();
 
 describe.each(beds)("$name", ({ machine: settings, device, options }) => {
   let machine: FakeMachine;
@@ -62,8 +62,7 @@ describe.each(beds)("$name", ({ machine: settings, device, options }) => {
   });
 
   afterEach(() => {
-    const path = settings?.iommufd === true ? "iommufd" : "group";
-    for (const call of machine.trace.calls) reached[path].add(call);
+    for (const call of machine.trace.calls) fake.add(call);
     machine[Symbol.dispose]();
   });
 
@@ -82,7 +81,12 @@ const README = new URL("../../README.md", import.meta.url);
 const BEGIN = "<!-- uapi: written by the tests (VFMIG_UPDATE=1) -->\n";
 const END = "\n<!-- /uapi -->";
 
+/** Written by the whole-system tests: VFMIG_UPDATE=1 npm run test:e2e -- --stage kernel --stage iommufd. */
+const RECORDS = new URL("../testing/requests-on-kernels.json", import.meta.url);
+
 test("The README's table says of each request where it is tried, and each one is", () => {
+  const kernels = JSON.parse(readFileSync(RECORDS, "utf8")) as KernelRecords;
+  const reached = { fake, kernels };
   expect(uapiGaps(reached)).toEqual([]);
   const text = readFileSync(README, "utf8");
   const [start, end] = [text.indexOf(BEGIN) + BEGIN.length, text.indexOf(END)];

@@ -7,10 +7,26 @@ import {
   type Command,
 } from "../uapi/commands.ts";
 
-/** Which runs of the conformance cases reach a request. */
+/** By request: `ok` where it succeeded once, else the first errno. */
+type Results = Readonly<Record<string, string>>;
+
+/** What the whole-system tests asked of one real kernel; they write it. */
+interface KernelRecord {
+  /** As `uname -r` tells it. */
+  readonly kernel: string;
+  readonly date: string;
+  readonly group: Results;
+  readonly iommufd: Results;
+}
+
+/** By the guest's kernel: Debian's; one of ours with iommufd; the same with iommufd's self-test as its IOMMU. */
+export type KernelRecords = Readonly<Record<"debian" | "iommufd" | "mock", KernelRecord>>;
+
+/** Where requests are made. */
 export interface Reached {
-  readonly group: ReadonlySet<string>;
-  readonly iommufd: ReadonlySet<string>;
+  /** By the conformance cases, on the fake kernel. */
+  readonly fake: ReadonlySet<string>;
+  readonly kernels: KernelRecords;
 }
 
 interface Row {
@@ -91,12 +107,40 @@ const UNUSED: readonly (readonly [name: string, why: string])[] = [
   ["`BUS_MASTER` (10), `ZPCI_ERROR` (13), graphics", "CDX and s390 devices, and displays"],
 ];
 
-/** The README's table of requests, with where each is tried. */
-export function uapiTable(reached: Reached): string {
+/** The README's table of requests, with where each is made and what came of it. */
+export function uapiTable({ fake, kernels }: Reached): string {
+  const { debian, iommufd, mock } = kernels;
+  const lines = rows().map(({ name, value, use }) => {
+    const cells = [
+      `\`${name}\``,
+      value,
+      use,
+      fake.has(name) ? "cases" : name in UNIT_ONLY ? "a unit test" : "-",
+      outcome(debian.group[name]),
+      iommufd.iommufd[name] === "ok" || mock.iommufd[name] !== "ok"
+        ? outcome(iommufd.iommufd[name])
+        : "ok, on its self-test's IOMMU",
+    ];
+    return `| ${cells.join(" | ")} |`;
+  });
+  const guest = ({ kernel, date }: KernelRecord, way: string): string =>
+    `Guest with ${kernel}, ${way}, ${date}`;
+  return [
+    `| Request | Number or name | Used for | Fake kernel | ${guest(debian, "by group")} | ${guest(iommufd, "by iommufd")} |`,
+    "| --- | --- | --- | --- | --- | --- |",
+    ...lines,
+    "",
+    "| Left alone | Why |",
+    "| --- | --- |",
+    ...UNUSED.map(([name, why]) => `| ${name} | ${why} |`),
+  ].join("\n");
+}
+
+function rows(): readonly Row[] {
   const commands: readonly Command[] = [CONTAINER, GROUP, DEVICE, MIGRATION_DATA, IOMMUFD].flatMap(
     (table) => Object.values<Command>(table),
   );
-  const rows: Row[] = [
+  return [
     ...commands.map(({ name, number }) => ({
       name,
       value: `0x${number.toString(16)}`,
@@ -108,27 +152,24 @@ export function uapiTable(reached: Reached): string {
       use,
     })),
   ];
-  const mark = (set: ReadonlySet<string>, name: string): string => (set.has(name) ? "yes" : "-");
-  const lines = rows.map(
-    ({ name, value, use }) =>
-      `| \`${name}\` | ${value} | ${use} | ${mark(reached.group, name)} | ${mark(reached.iommufd, name)} | ${UNIT_ONLY[name] ?? ""} |`,
-  );
-  return [
-    "| Request | Number or name | Used for | Cases, by group | Cases, by iommufd | Unit test only |",
-    "| --- | --- | --- | --- | --- | --- |",
-    ...lines,
-    "",
-    "| Left alone | Why |",
-    "| --- | --- |",
-    ...UNUSED.map(([name, why]) => `| ${name} | ${why} |`),
-  ].join("\n");
 }
 
-/** Rows that no test reaches, or that nobody said the use of. */
-export function uapiGaps(reached: Reached): readonly string[] {
-  const table = uapiTable(reached).split("\n\n")[0] ?? "";
-  return table
-    .split("\n")
-    .slice(2)
-    .filter((line) => / \| - \| - \|\s+\|$/.test(line) || line.includes("|  |  |"));
+function outcome(result: string | undefined): string {
+  if (result === undefined) return "-";
+  return result === "ok" ? result : `refused: ${result}`;
+}
+
+/** Rows that no test reaches or that nobody said the use of, and what was asked of a kernel without a row. */
+export function uapiGaps({ fake, kernels }: Reached): readonly string[] {
+  const known = rows();
+  const names = new Set(known.map(({ name }) => name));
+  const asked = Object.values(kernels).flatMap(({ group, iommufd }) =>
+    Object.keys({ ...group, ...iommufd }),
+  );
+  return [
+    ...known.flatMap(({ name, use }) =>
+      use !== "" && (fake.has(name) || name in UNIT_ONLY) ? [] : [name],
+    ),
+    ...asked.filter((name) => !names.has(name)),
+  ];
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { VfmigError } from "@vfmig/core";
-import type { MappedMemory } from "@vfmig/linux";
+import { createLinuxIo, type MappedMemory } from "@vfmig/linux";
 // Not public: nothing but a device of the base uses it, and no device here has an IOMMU that logs.
 import { IommuDirty } from "../../../../packages/vfio-pci-base/src/dirty/iommu-dirty.ts";
 import { KernelCalls } from "../../../../packages/vfio-pci-base/src/kernel-calls.ts";
@@ -12,7 +12,9 @@ const PAGE = 4096;
 const PAGES = 1024;
 const ROUNDS = 20;
 const RANGE = { iova: MOCK_FIRST, size: BigInt(PAGES * PAGE) };
-const io = createRecordedIo();
+// What the bed itself asks of the self-test is not the base's.
+const io = createLinuxIo();
+const recorded = createRecordedIo();
 
 interface Bed extends Disposable {
   readonly mock: MockIommu;
@@ -25,7 +27,7 @@ function open(): Bed {
   const memory: MappedMemory = io.mmap(fd, PAGES * PAGE);
   io.close(fd);
   mock.map(MOCK_FIRST, memory);
-  const log = new IommuDirty(new KernelCalls(io, "the mock"), {
+  const log = new IommuDirty(new KernelCalls(recorded, "the mock"), {
     iommufd: mock.iommufd,
     hwpt: mock.hwpt,
     pageSize: PAGE,

@@ -1,4 +1,5 @@
 import { channel, type Channel } from "node:diagnostics_channel";
+import { readlinkSync } from "node:fs";
 import { VfmigError } from "@vfmig/core";
 import { createLinuxIo, type NativeIo } from "@vfmig/linux";
 // Not public: the names that the package's table of requests has.
@@ -56,6 +57,8 @@ export const REQUESTS: Channel = channel("vfmig.bed.requests");
 export function createRecordedIo(): NativeIo {
   const io = createLinuxIo();
   const files = new Map<number, File>();
+  /** One that somebody else opened is found by its name. */
+  const fileOf = (fd: number): File | undefined => files.get(fd) ?? fileAt(targetOf(fd));
   const tell = (file: File, request: number, argument: Uint8Array | number, result: string) => {
     const name = nameOf(file, request, argument);
     if (name === undefined) return;
@@ -78,7 +81,7 @@ export function createRecordedIo(): NativeIo {
     ...io,
     open(path, options) {
       const fd = io.open(path, options);
-      const file = PATHS.find(([pattern]) => pattern.test(path))?.[1];
+      const file = fileAt(path);
       if (file !== undefined) files.set(fd, file);
       return fd;
     },
@@ -87,7 +90,7 @@ export function createRecordedIo(): NativeIo {
       io.close(fd);
     },
     ioctl(fd, request, argument = 0, pointers = []) {
-      const file = files.get(fd);
+      const file = fileOf(fd);
       if (file === undefined) return io.ioctl(fd, request, argument, pointers);
       try {
         const answer = io.ioctl(fd, request, argument, pointers);
@@ -100,7 +103,7 @@ export function createRecordedIo(): NativeIo {
       }
     },
     async ioctlLater(fd, request, argument, pointers = []) {
-      const file = files.get(fd);
+      const file = fileOf(fd);
       if (file === undefined) return await io.ioctlLater(fd, request, argument, pointers);
       try {
         const answer = await io.ioctlLater(fd, request, argument, pointers);
@@ -113,6 +116,18 @@ export function createRecordedIo(): NativeIo {
       }
     },
   };
+}
+
+function fileAt(path: string): File | undefined {
+  return PATHS.find(([pattern]) => pattern.test(path))?.[1];
+}
+
+function targetOf(fd: number): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return "";
+  }
 }
 
 const STATE_SET = `feature ${FEATURE.MIG_DEVICE_STATE} set`;
