@@ -8,7 +8,7 @@ import { FollowedBar } from "@vfmig/testkit/guest";
 import { connectVfioUser, type VfioUserClient } from "@vfmig/vfio-user";
 import type { BedCase, Figures } from "../inside/bed-case.ts";
 import { DEVICES } from "../inside/devices.ts";
-import type { PassedCounts } from "../native-speed/device-process.ts";
+import type { PassedCounts, Serving } from "../native-speed/device-process.ts";
 import { Echo } from "../native-speed/echo.ts";
 import { EchoGuest } from "../native-speed/guest.ts";
 import { HeldClock } from "../native-speed/held-clock.ts";
@@ -48,15 +48,11 @@ interface Bench extends AsyncDisposable {
   readonly bar: FollowedBar | undefined;
 }
 
-async function open(way: Way): Promise<Bench> {
+async function open(served: ServedDevice, serving: Serving, way: Way): Promise<Bench> {
   await using stack = new AsyncDisposableStack();
   const io = createLinuxIo();
-  const folder = await mkdtemp(join(tmpdir(), "vfmig-speed-"));
-  stack.defer(async () => rm(folder, { recursive: true }));
-  const path = join(folder, "vf.sock");
-  const mmap = way === "direct" ? "direct" : "none";
-  const served = stack.use(await ServedDevice.start(DEVICES.vfs[0], path, mmap, OPTIONS[way]));
-  const regionFds = way === "direct";
+  const { path } = serving;
+  const regionFds = serving.mmap === "direct";
   const client = stack.use(await connectVfioUser({ io, path, regionFds, syncTimeoutMs: LIMIT_MS }));
   const bar = way === "direct" ? await FollowedBar.follow(client) : undefined;
   const device: VfioDevice = bar ?? client.device;
@@ -178,22 +174,38 @@ function median(values: readonly number[]): number {
 }
 
 async function speeds(): Promise<Figures> {
+  await using stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), "vfmig-speed-"));
+  stack.defer(async () => rm(folder, { recursive: true }));
   let figures: Figures = {};
+  let served: ServedDevice | undefined;
   // The last one finds the driver's code compiled.
   for (const way of ["always", "trapped", "direct"] as const) {
-    await using bench = await open(way);
-    const found = await measured(way, bench);
-    figures = { ...figures, ...figuresOf(way, found) };
-    if (way === "direct") {
-      assert.deepEqual(found.passed, NOTHING);
-      assert.ok(found.interrupts > 0, "the kernel interrupted the driver");
-      figures = { ...figures, ...(await logged(bench)) };
-    } else {
-      // Each round trip takes one doorbell at least.
-      assert.ok(found.passed.data >= LOAD[way].pings, JSON.stringify(found.passed));
-      assert.equal(found.passed.signals > 0, way === "always", JSON.stringify(found.passed));
-    }
+    const serving: Serving = {
+      address: DEVICES.vfs[0],
+      path: join(folder, `${way}.sock`),
+      mmap: way === "direct" ? "direct" : "none",
+      plugin: OPTIONS[way],
+    };
+    if (served === undefined) served = stack.use(await ServedDevice.start(serving));
+    else await served.serve(serving);
+    await using bench = await open(served, serving, way);
+    figures = { ...figures, ...(await figuresBy(way, bench)) };
   }
+  return figures;
+}
+
+async function figuresBy(way: Way, bench: Bench): Promise<Figures> {
+  const found = await measured(way, bench);
+  const figures = figuresOf(way, found);
+  assert.ok(found.interrupts > 0, "the driver was interrupted");
+  if (way === "direct") {
+    assert.deepEqual(found.passed, NOTHING);
+    return { ...figures, ...(await logged(bench)) };
+  }
+  // Each round trip takes one doorbell at least.
+  assert.ok(found.passed.data >= LOAD[way].pings, JSON.stringify(found.passed));
+  assert.equal(found.passed.signals > 0, way === "always", JSON.stringify(found.passed));
   return figures;
 }
 

@@ -43,7 +43,7 @@ async function measure(way: Way): Promise<Measured> {
   stack.defer(async () => rm(folder, { recursive: true }));
   const path = join(folder, "vf.sock");
   const mmap = way === "direct" ? "direct" : "none";
-  const served = stack.use(await ServedDevice.start(DEVICES.vfs[0], path, mmap));
+  const served = stack.use(await ServedDevice.start({ address: DEVICES.vfs[0], path, mmap }));
   const client = stack.use(await connectVfioUser({ io, path, syncTimeoutMs: LIMIT_MS }));
   const bar = way === "direct" ? await mapBar(client) : undefined;
   const device: VfioDevice = bar ?? client.device;

@@ -88,34 +88,57 @@ function watchedEvent(io: NativeIo, onSignal: () => void): IrqEvent & Disposable
   };
 }
 
-/** Serves the device at a PCI address until its parent goes; answers each message with its counts. */
-async function main(
-  address: string,
-  path: string,
-  mmap: VfioPciOptions["mmap"],
-  plugin: object | undefined,
-): Promise<void> {
+/** How the device is served. */
+export interface Serving {
+  /** PCI address. */
+  readonly address: string;
+  readonly path: string;
+  readonly mmap: VfioPciOptions["mmap"];
+  /** Options of plugin-igb; absent for the kernel's device as it is. */
+  readonly plugin?: object | undefined;
+}
+
+interface Served extends AsyncDisposable {
+  readonly counts: PassedCounts;
+}
+
+async function serve({ address, path, mmap, plugin }: Serving): Promise<Served> {
   const io = createLinuxIo();
   const kernel = await openBase({ device: { address }, path: "group" }, { mmap });
   const served = plugin === undefined ? kernel : await withPlugin(io, kernel, plugin);
   const device = new Counted(served);
   const server = createVfioUserServer({ io, device, path });
-  const say = (): void => {
-    const { reads, writes } = kernel.events;
-    const { data, control, signals } = device;
-    process.send?.({ reads, writes, data, control, signals } satisfies PassedCounts);
+  return {
+    get counts() {
+      const { reads, writes } = kernel.events;
+      const { data, control, signals } = device;
+      return { reads, writes, data, control, signals };
+    },
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await served[Symbol.asyncDispose]();
+    },
   };
-  process.on("message", say);
-  const end = async (): Promise<void> => {
-    await server[Symbol.asyncDispose]();
-    await served[Symbol.asyncDispose]();
-  };
+}
+
+/** Serves until its parent goes, in the way of the last message that says one; answers each with its counts. */
+async function main(first: Serving): Promise<void> {
+  let served = await serve(first);
+  const say = (): void => void process.send?.(served.counts);
+  process.on("message", (next: Serving | "counts") => {
+    if (next === "counts") return say();
+    void (async () => {
+      await served[Symbol.asyncDispose]();
+      served = await serve(next);
+      say();
+    })();
+  });
+  const end = (): Promise<void> => Promise.resolve(served[Symbol.asyncDispose]());
   process.on("disconnect", () => void end().finally(() => process.exit()));
   say();
 }
 
 if (import.meta.main) {
-  const [address = "", path = "", mmap, plugin] = process.argv.slice(2);
-  const options = plugin === undefined ? undefined : (JSON.parse(plugin) as object);
-  await main(address, path, mmap === "direct" ? mmap : "none", options);
+  const [serving = "{}"] = process.argv.slice(2);
+  await main(JSON.parse(serving) as Serving);
 }

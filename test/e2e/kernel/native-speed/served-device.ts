@@ -1,8 +1,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { VfioPciOptions } from "@vfmig/vfio-pci-base";
-import type { PassedCounts } from "./device-process.ts";
+import type { PassedCounts, Serving } from "./device-process.ts";
 
 const PROCESS = fileURLToPath(new URL("device-process.ts", import.meta.url));
 
@@ -14,21 +13,19 @@ export class ServedDevice implements AsyncDisposable {
     this.#child = child;
   }
 
-  /**
-   * Settles when the socket at `path` is there.
-   * @param plugin - options of plugin-igb; absent for the kernel's device as it is
-   */
-  static async start(
-    address: string,
-    path: string,
-    mmap: VfioPciOptions["mmap"],
-    plugin?: object,
-  ): Promise<ServedDevice> {
-    const options = plugin === undefined ? [] : [JSON.stringify(plugin)];
-    const child = fork(PROCESS, [address, path, mmap, ...options]);
+  /** Settles when the socket is there. */
+  static async start(serving: Serving): Promise<ServedDevice> {
+    const child = fork(PROCESS, [JSON.stringify(serving)]);
     const served = new ServedDevice(child);
     await served.#answer();
     return served;
+  }
+
+  /** Ends what is served, and serves this; settles when its socket is there. Counts begin anew. */
+  async serve(serving: Serving): Promise<void> {
+    const answer = this.#answer();
+    this.#child.send(serving);
+    await answer;
   }
 
   async counts(): Promise<PassedCounts> {
