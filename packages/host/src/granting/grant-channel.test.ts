@@ -1,4 +1,4 @@
-import { VfmigError } from "@vfmig/core";
+import type { VfmigError } from "@vfmig/core";
 import { createFakeIo, type FakeIo } from "@vfmig/linux/fake";
 import { beforeEach, describe, expect, it } from "vitest";
 import { openGrantChannel, receiveGrant, type GrantChannel } from "./grant-channel.ts";
