@@ -33,8 +33,19 @@ describe.each(FAMILIES)("$name", (family) => {
       const world = await create();
       expect(mappedPages(world)).toEqual([]);
       expect(doorbells(world)).toMatchObject({ wanted: "direct", now: "trapped" });
+      expect(bar0Trapped(world)).toEqual([
+        { region: 0, offset: 0, size: 0x1000 },
+        { region: 0, offset: 0x2000, size: 0x2000 },
+        { region: 0, offset: 0x4000, size: 0x5000 },
+      ]);
       await untilMapped(world);
       expect(mappedPages(world)).toEqual(QUEUE_PAGES);
+      // Messages of a user that maps nothing would still be noted.
+      expect(bar0Trapped(world)).toEqual([
+        { region: 0, offset: 0, size: 64 },
+        { region: 0, offset: 0x2000, size: 64 },
+        { region: 0, offset: 0x4000, size: 0x5000 },
+      ]);
       expect(doorbells(world)).toMatchObject({ wanted: "direct", now: "direct" });
       userOf(world).clearCounts();
       await flow(world, 3000);
@@ -95,6 +106,10 @@ describe.each(FAMILIES)("$name", (family) => {
     );
   });
 });
+
+function bar0Trapped(world: World): unknown {
+  return status(world).trapped.filter(({ region }) => region === PCI_REGION.BAR0);
+}
 
 /** A log of a guest that has its queues' registers mapped, and hand-back until it has them again. */
 async function logged(world: World, lost: Losses): Promise<void> {

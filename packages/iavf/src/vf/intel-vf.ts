@@ -23,6 +23,7 @@ import { Bar0 } from "./function/bar0.ts";
 import { intendedChange } from "./function/intended.ts";
 import { createHooks } from "./function/mailbox-hooks.ts";
 import { QueueVectors, signal } from "./function/queue-vectors.ts";
+import { trappedNow } from "./function/trapped.ts";
 import { migrationArcs } from "./migration/arcs.ts";
 import { Loader } from "./migration/replay.ts";
 import type { VfOptions } from "./options.ts";
@@ -177,21 +178,10 @@ export class IntelVf implements SubDriver {
   }
 
   status(): Readonly<Record<string, unknown>> {
-    const { queues, session, mailbox } = this.#parts;
+    const { queues, session, mailbox, config, doorbells } = this.#parts;
     return {
       ...shadowStatus(this.#parts),
-      trapped: [
-        ...this.#bar0.trapped.map(({ offset, size }) => ({
-          region: PCI_REGION.BAR0,
-          offset,
-          size,
-        })),
-        ...this.#parts.config.trapped.map(({ offset, size }) => ({
-          region: PCI_REGION.CONFIG,
-          offset,
-          size,
-        })),
-      ],
+      trapped: trappedNow(this.#bar0, config, doorbells.trapped),
       vsi: mailbox.vsi,
       ringIndices: session.ringIndices,
       relayed: queues.pairs.map((pair) => ({

@@ -60,6 +60,11 @@ export class Doorbells {
     return { wanted, now: "direct", why };
   }
 
+  /** Pages that are trapped although the base lets a user map them. */
+  get trapped(): readonly MmapArea[] {
+    return this.#open ? [] : this.#areas;
+  }
+
   /**
    * Settles when every access of the guest comes by again; its tails are then known.
    *
