@@ -121,6 +121,67 @@ describe("a reset while queues change rings", () => {
   });
 });
 
+describe("whoever needs the queues relayed", () => {
+  it("waits for a change of rings that somebody else began", async () => {
+    const world = await World.create(OPTIONS);
+    const { migration } = facets(world.device);
+    world.traffic(30);
+    const both = Promise.all([startLog(world), world.settle(migration.setState("stop"))]);
+    await world.settle(both);
+    expect(world.device.driverStatus()).toMatchObject({
+      open: ["logging", "saving"],
+      switchTotals: { enter: { count: 1 } },
+    });
+    await world.settle(migration.setState("running"));
+    expect(modeOf(world)).toBe("relay");
+    await stopLog(world);
+    await soundAfter(world);
+    expect(modeOf(world)).toBe("direct");
+  });
+
+  it("gets them again in the middle of a hand-back, at each point of it", async () => {
+    for (let turn = 0; turn < 16; turn++) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      const world = await World.create(OPTIONS);
+      const { migration } = facets(world.device);
+      world.traffic(30 + turn);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await startLog(world);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await stopLog(world);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await world.pass(turn);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await world.settle(migration.setState("stop"));
+      expect(modeOf(world)).toBe("relay");
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await world.settle(migration.setState("running"));
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await soundAfter(world);
+      expect(modeOf(world)).toBe("direct");
+    }
+  });
+
+  it("may close the device in the middle of either, and nothing is said of it", async () => {
+    for (let turn = 0; turn < 14; turn++) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      const world = await World.create(OPTIONS);
+      world.driver.pause();
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await startLog(world);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await stopLog(world);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await world.pass(turn);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await world.settle(world.reach(world.at)[Symbol.asyncDispose]());
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await world.pass(100);
+      expect(world.warnings).toEqual([]);
+    }
+  });
+});
+
 describe("the PF's words to a guest that has its VF to itself", () => {
   it("reach it by its own vector, which the device raises", async () => {
     const world = await World.create(OPTIONS);

@@ -1,5 +1,6 @@
 import { type MmapArea, PCI_REGION } from "@vfmig/core";
 import { describe, expect, it } from "vitest";
+import { optionsSchema } from "./options.ts";
 import { QUEUE, QUEUE_ENABLE, REGISTER } from "./registers/registers.ts";
 import { facets } from "./testing/move.ts";
 import { PAGE, RAM_IOVA, World, type WorldOptions } from "./testing/world.ts";
@@ -136,6 +137,27 @@ describe("a user that maps the guest's own pages", () => {
     expect(modeOf(world)).toBe("relay");
     await world.settle(migration.setState("running"));
     await soundAfter(world);
+  });
+});
+
+describe("a user that does not listen for new layouts", () => {
+  it("is refused what needs its pages, and goes on", async () => {
+    const world = await World.create({ ...OPTIONS, maps: "deaf" });
+    world.traffic(20);
+    const { migration } = facets(world.device);
+    await expect(world.settle(migration.setState("stop"))).rejects.toMatchObject({
+      code: "ERR_VFMIG_MAPPING_CONFLICT",
+    });
+    expect(modeOf(world)).toBe("direct");
+    await soundAfter(world);
+  });
+});
+
+describe("options that contradict each other", () => {
+  it.each([{ doorbells: "direct" }, { handBack: true }])("are refused: %j", (options) => {
+    const { error } = optionsSchema.safeParse(options);
+    expect(error?.issues[0]?.message).toMatch(/while-saving/u);
+    expect(optionsSchema.parse({ ...options, shadow: "while-saving" })).toMatchObject(options);
   });
 });
 

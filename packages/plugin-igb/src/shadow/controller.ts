@@ -110,6 +110,8 @@ export class ShadowController implements LoggedQueues, Switching {
       again = result === "busy";
       this.#startsAtZero = result === "refused";
     } catch (error) {
+      // A device that is closed meanwhile takes its base with it.
+      if (this.#closed) return;
       this.#startsAtZero = true;
       context.logger.error("the queues could not go back to the guest's rings", {
         cause: String(error),

@@ -15,6 +15,7 @@ import {
   type GuestFault,
   GuestRam,
   type ManualClock,
+  type MappingManners,
   type MappingUser,
   markFrame,
   withMappableRegions,
@@ -39,8 +40,8 @@ export interface WorldOptions {
   readonly prepare?: (world: World) => void;
   /** Whether it is. Default true. */
   readonly start?: boolean;
-  /** Whether the guest's VMM maps what it may of BAR0. Default false. */
-  readonly maps?: boolean;
+  /** Whether the guest's VMM maps what it may of BAR0, and how it answers when it is to let go. Default false. */
+  readonly maps?: boolean | MappingManners;
 }
 
 /** Two VFs of one card with the plugin on each, one guest, and traffic that is counted frame by frame. */
@@ -82,8 +83,9 @@ export class World {
       const size = BigInt(RAM_SIZE);
       void device.mapDma({ iova: RAM_IOVA, size, read: true, write: true, memory: { bytes } });
       world.devices.push(device);
-      if (options.maps === true) {
-        const user = { device, hardware: vf, clock: world.clock, name: "the VMM" };
+      if (options.maps !== undefined && options.maps !== false) {
+        const manners = options.maps === true ? "prompt" : options.maps;
+        const user = { device, hardware: vf, clock: world.clock, manners, name: "the VMM" };
         world.users.push(createMappingUser(user));
       }
       world.rams.push(bytes);
