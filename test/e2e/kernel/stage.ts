@@ -65,10 +65,9 @@ async function runStage({ artifacts, recorder }: StageContext, kind: BedKind): P
   await recorder.run(`the kernel of ${GUEST[kind]} complained of nothing`, async (evidence) =>
     listen(bed, evidence),
   );
-  const update = process.env["VFMIG_UPDATE"] === "1";
-  const sound = recorder.results.every(({ outcome }) => outcome !== "failed");
   // Some cases make some requests: only all of them make what the file says.
-  if (!recorder.wants("") || bed.noMdevs !== undefined || !(sound || update)) return;
+  if (!recorder.wants("") || bed.noMdevs !== undefined) return;
+  const update = process.env["VFMIG_UPDATE"] === "1";
   const asked = `what was asked of ${GUEST[kind]} is what the README tells`;
   await recorder.run(asked, async () => checkRecord(kind, requests, update));
 }
@@ -93,7 +92,7 @@ async function checkRecord(
   const found = differences(kind, record);
   if (found.length === 0) return { kernel: record.kernel };
   throw new Error(
-    `${found.join("\n")}\nRun the stage with VFMIG_UPDATE=1, and then the package's tests.`,
+    `${found.join("\n")}\nCases that failed ask less. Otherwise run the stage with VFMIG_UPDATE=1, and then the package's tests.`,
   );
 }
 
