@@ -35,7 +35,7 @@ export async function describe(parts: Parts): Promise<DeviceDescription> {
       vlans: conversation.vlans.size,
       multicast: conversation.multicast.length,
       maxFrame: conversation.maxFrame ?? null,
-      ...(doubt === undefined ? {} : { doubt }),
+      ...(doubt === undefined ? {} : { doubt: doubt.why }),
       uncarried: Array.from(conversation.uncarried, opcodeName),
     },
   };

@@ -14,6 +14,12 @@ export interface QueueState extends QueueSettingsState {
   readonly position: RingPosition | null;
 }
 
+/** Why a queue on the guest's own ring could not be relayed: for what it is, or for where its guest is. */
+export interface QueueProblem {
+  readonly code: "ERR_VFMIG_VF_FEATURE" | "ERR_VFMIG_VF_POSITION";
+  readonly why: string;
+}
+
 /** Where a device that works on the guest's own ring stands in it. */
 export interface RingPlace {
   /** The next slot to be finished. */
@@ -222,18 +228,20 @@ export abstract class RelayedQueue {
   }
 
   /** Why the device's queue, on the guest's own ring, could not be relayed; undefined where it could, or is off. */
-  problem(): string | undefined {
+  problem(): QueueProblem | undefined {
     const { registers, memory } = this.parts;
     const device = new QueueRegisters();
     if (!device.takeFrom(registers, this.at)) return undefined;
     const { base, count, head, tail } = device;
-    const why =
+    const setting =
       judgeRing({ base, count }, memory) ??
       this.judge((register) => registers.read(this.at + register));
-    if (why !== undefined) return why;
-    if (head >= count || tail >= count)
-      return `its head ${head} or tail ${tail} is outside the ring`;
-    return this.judgeContent(new GuestRing(memory, device));
+    if (setting !== undefined) return { code: "ERR_VFMIG_VF_FEATURE", why: setting };
+    const doubt =
+      head >= count || tail >= count
+        ? `its head ${head} or tail ${tail} is outside the ring`
+        : this.judgeContent(new GuestRing(memory, device));
+    return doubt === undefined ? undefined : { code: "ERR_VFMIG_VF_POSITION", why: doubt };
   }
 
   /**

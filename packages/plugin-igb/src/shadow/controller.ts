@@ -57,7 +57,7 @@ export class ShadowController implements LoggedQueues, Switching {
 
   /**
    * Settles when the queues are relayed. Where it fails they are as they were, and the reason is not there.
-   * @throws VfmigError `ERR_VFMIG_VF_POSITION`, `ERR_VFMIG_MAPPING_CONFLICT`, `ERR_VFMIG_TRAP_TIMEOUT`
+   * @throws VfmigError `ERR_VFMIG_VF_FEATURE`, `ERR_VFMIG_VF_POSITION`, `ERR_VFMIG_MAPPING_CONFLICT`, `ERR_VFMIG_TRAP_TIMEOUT`
    */
   async open(reason: ShadowReason, signal: AbortSignal): Promise<void> {
     this.#reasons.add(reason);

@@ -11,7 +11,7 @@ import { trapPages, untrapPages } from "./trap.ts";
  * refusal leaves all as it was. Heads are exact once a queue is off; what the guest was not told of is
  * looked for in its rings.
  *
- * @throws VfmigError `ERR_VFMIG_VF_POSITION`, `ERR_VFMIG_MAPPING_CONFLICT`, `ERR_VFMIG_TRAP_TIMEOUT`
+ * @throws VfmigError `ERR_VFMIG_VF_FEATURE`, `ERR_VFMIG_VF_POSITION`, `ERR_VFMIG_MAPPING_CONFLICT`, `ERR_VFMIG_TRAP_TIMEOUT`
  */
 export async function enter(
   parts: Parts,
@@ -36,7 +36,7 @@ export async function enter(
   }
 }
 
-/** @throws VfmigError `ERR_VFMIG_VF_POSITION`; vectors and pages are the guest's then */
+/** @throws VfmigError `ERR_VFMIG_VF_FEATURE`, `ERR_VFMIG_VF_POSITION`; vectors and pages are the guest's then */
 function takeVectors(parts: Parts): void {
   try {
     refuseDoubt(parts);
