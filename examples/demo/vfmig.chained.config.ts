@@ -19,6 +19,7 @@ const config: VfmigConfig = defineConfig({
     options: {
       capture: "real-traffic.pcap",
       guestMac: "02:00:00:00:00:0a",
+      flowControl: true,
       wires: { source: "source-card", target: "target-card" },
     },
   },

@@ -33,6 +33,8 @@ export interface DemoJson {
     readonly corrupted: number;
     /** Frames that a device did not take, by reason; `queue-disabled` inside a blackout is no loss. */
     readonly refused: Readonly<Record<string, number>>;
+    /** Milliseconds for which link flow control held frames back from a device. */
+    readonly heldMs: number;
   };
   readonly migration: {
     readonly stopToRunMs: readonly number[];
@@ -109,6 +111,7 @@ export function demoJson(
       reordered: total("reordered"),
       corrupted: total("corrupted"),
       refused: report.refusals,
+      heldMs: report.heldMs,
     },
     migration: {
       stopToRunMs: report.moves.map((move) => move.stopToRunMs),

@@ -50,6 +50,7 @@ const report = (
   flows,
   seconds: 3,
   refusals: { "no-descriptor": 2 },
+  heldMs: 0,
   driverStatus: {
     trapped: [
       { region: 0, offset: 0x2000, size: 0x2000 },
@@ -81,6 +82,16 @@ describe("the report of a demo", () => {
     const text = demoText(demoJson([served], report(flows), { seed: 1, rate: 5000 }));
     expect(text).toContain("FAILED: 2 lost, 0 duplicated, 0 reordered, 1 corrupted.");
     expect(text).toContain("2 frames found no free buffer");
+  });
+
+  it("says how long the sender waited for a guest that did not keep up, where it did", () => {
+    const run = { seed: 1, rate: 5000 };
+    const late = { ...report([flow({})]), heldMs: 1234.5 };
+    expect(demoJson([served], late, run).frames.heldMs).toBe(1234.5);
+    expect(demoText(demoJson([served], late, run))).toContain(
+      "held frames back for 1,235 ms of 3 s",
+    );
+    expect(demoText(demoJson([served], report([flow({})]), run))).not.toContain("held");
   });
 
   it("names the driver, what was trapped, the phases and the ring indices", () => {

@@ -98,7 +98,7 @@ function indexText(moves: DemoJson["migration"]["ringIndices"]): string {
   return lines.join("\n");
 }
 
-function flowText({ flows }: DemoJson): string {
+function flowText({ flows, frames, seconds }: DemoJson): string {
   const rows = [
     [
       "direction",
@@ -127,7 +127,14 @@ function flowText({ flows }: DemoJson): string {
       ].map((count) => readable(count)),
     ]),
   ];
-  return `Frames: sent = delivered + blackout + switch + lost\n${table(rows)}`;
+  return `Frames: sent = delivered + blackout + switch + lost\n${table(rows)}${heldText(frames.heldMs, seconds)}`;
+}
+
+/** Nothing where it was less than a hundredth of the time. */
+function heldText(heldMs: number, seconds: number): string {
+  return heldMs < 10 * seconds
+    ? ""
+    : `\n  The sender held frames back for ${readable(heldMs)} ms of ${readable(seconds)} s, as the link's flow control asked: the guest did not keep up.`;
 }
 
 function verdict({ frames, dirty }: DemoJson): string {

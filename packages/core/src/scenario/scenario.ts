@@ -112,6 +112,8 @@ export interface ScenarioReport {
   readonly seconds: number;
   /** Why devices took frames not, and how many: by the wire's words, such as `no-descriptor`. */
   readonly refusals: Readonly<Record<string, number>>;
+  /** Time for which link flow control held frames back from a device, in milliseconds. */
+  readonly heldMs: number;
   /** What the driver of the first device said of itself while traffic ran. */
   readonly driverStatus: Readonly<Record<string, unknown>>;
 }

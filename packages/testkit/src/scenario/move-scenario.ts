@@ -39,6 +39,7 @@ interface MoveOptions {
   readonly lan?: LanOptions | undefined;
   readonly driver: GuestDriverKind;
   readonly maps: boolean;
+  readonly flowControl: boolean;
   readonly settleMs: number;
 }
 
@@ -69,6 +70,11 @@ const optionsSchema: z.ZodType<MoveOptions> = z.strictObject({
   driver: z.enum(["iavf", "igbvf"]).default("iavf"),
   /** Whether the guest's VMM maps what it may of BAR0, where the devices have memory to map. */
   maps: z.boolean().default(false),
+  /**
+   * Whether the sender holds frames while a device asks for it (802.3x), for half a second at most: a
+   * guest that gets too little of the processor then makes frames late instead of lost.
+   */
+  flowControl: z.boolean().default(false),
   /** Traffic before the first move and after the last; milliseconds. */
   settleMs: z.int().min(0).max(3_600_000).default(500),
 });
@@ -106,6 +112,7 @@ async function run(context: Context): Promise<ScenarioReport> {
     ports: places(context, [first, second]),
     traffic,
     guestMac,
+    flowControl: context.options.flowControl,
     onAccepted: (event) => accepted.note(event),
     onClosed: (port, reason) => trouble.note(`the wire's port "${port}" closed: ${reason ?? ""}`),
     onDeath: (error) => trouble.note(error.message),
@@ -168,6 +175,7 @@ async function run(context: Context): Promise<ScenarioReport> {
     flows,
     seconds,
     refusals: { ...onWire.refusedByVerdict },
+    heldMs: onWire.heldMs,
     driverStatus,
   };
 }

@@ -19,6 +19,8 @@ export type WireCommand =
       /** What is played. */
       readonly traffic: TrafficChoice;
       readonly guestMac: string;
+      /** Whether frames wait while a device asks for it. */
+      readonly flowControl?: boolean | undefined;
     }
   | { readonly do: "start"; readonly rate: number }
   | { readonly do: "stop" }
@@ -54,6 +56,7 @@ export const wireCommandSchema: z.ZodType<WireCommand> = z.discriminatedUnion("d
     connected: z.string().optional(),
     traffic: trafficChoiceSchema,
     guestMac: z.string(),
+    flowControl: z.boolean().optional(),
   }),
   z.strictObject({ do: z.literal("start"), rate: z.number() }),
   z.strictObject({ do: z.literal("stop") }),

@@ -10,6 +10,8 @@ export interface LinkListener {
   /** @param timeMs `CLOCK_MONOTONIC` in milliseconds, by the port's process */
   verdict(id: number, verdict: LinkVerdict, timeMs: number): void;
   pong(token: number): void;
+  /** The port asks for frames to be held, or to go on. */
+  paused(on: boolean): void;
   /** Nothing comes any more. `error` where the port broke the protocol. */
   closed(error?: unknown): void;
 }

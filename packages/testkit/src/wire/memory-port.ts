@@ -21,6 +21,7 @@ export function createMemoryPort(clock: Clock): MemoryPort {
     {
       frame: (frame) => listener?.frame(frame),
       verdict: (id, verdict, timeMs) => listener?.verdict(id, verdict, timeMs),
+      pause: (on) => listener?.paused(on),
       close: closed,
     },
     clock,

@@ -20,12 +20,14 @@ export const WIRE_MESSAGE = {
   PONG: 6,
   /** Wire to port: frames come from now on; tell which one is the first that the device takes. */
   CONNECT: 7,
+  /** Port to wire: {u8 on}: hold frames, or go on (802.3x). A wire without flow control ignores it. */
+  PAUSE: 8,
 } as const;
 
 export type WireMessageType = (typeof WIRE_MESSAGE)[keyof typeof WIRE_MESSAGE];
 
 export const WIRE_MAGIC = 0x7770_6676;
-export const WIRE_VERSION = 1;
+export const WIRE_VERSION = 2;
 /** Longest frame on a wire, in bytes: above the 9,728 of a 700-series port. */
 export const MAX_WIRE_FRAME = 16_384;
 /** Length field and type. */
@@ -42,6 +44,7 @@ const PAYLOADS: Readonly<Record<number, readonly [number, number]>> = {
   [WIRE_MESSAGE.PING]: [4, 4],
   [WIRE_MESSAGE.PONG]: [4, 4],
   [WIRE_MESSAGE.CONNECT]: [0, 0],
+  [WIRE_MESSAGE.PAUSE]: [1, 1],
 };
 
 const VERDICTS: readonly FrameVerdict[] = [

@@ -6,6 +6,7 @@ export interface PortUplink {
   frame(frame: Uint8Array): void;
   /** Of every frame that was not accepted, and of the first accepted one after such or after connect. */
   verdict(id: number, verdict: FrameVerdict, timeMs: number): void;
+  pause?(on: boolean): void;
   close(): void;
 }
 
@@ -31,6 +32,10 @@ export class PortEnd implements WirePort {
 
   attach(receive: (frame: Uint8Array) => FrameVerdict): void {
     this.#receive = receive;
+  }
+
+  pause(on: boolean): void {
+    if (!this.#closed) this.#uplink.pause?.(on);
   }
 
   close(): void {

@@ -18,5 +18,7 @@ export interface WirePort {
   transmit(frame: Uint8Array): void;
   /** The device takes frames from now on; `receive` may not keep `frame`. */
   attach(receive: (frame: Uint8Array) => FrameVerdict): void;
+  /** Asks the link partner to hold frames, or to go on (802.3x PAUSE). Absent on links without it. */
+  pause?(on: boolean): void;
   close(): void;
 }

@@ -27,9 +27,14 @@ export class OutstandingFrames {
     return this.#next;
   }
 
+  /** Frames whose fate is open. */
+  get count(): number {
+    return this.#next - this.#handled;
+  }
+
   /** True where the port is so far behind that its frames can no longer be told apart. */
   get full(): boolean {
-    return this.#next - this.#handled >= OUTSTANDING;
+    return this.count >= OUTSTANDING;
   }
 
   /** Notes a frame under number {@link next}, and gives that number as it goes over the socket. */

@@ -100,6 +100,8 @@ class SocketLink implements PortLink {
       this.#listener?.verdict(data.getUint32(0, true), verdictName(data.getUint8(4)), timeMs);
     } else if (type === WIRE_MESSAGE.PONG) {
       this.#listener?.pong(data.getUint32(0, true));
+    } else if (type === WIRE_MESSAGE.PAUSE) {
+      this.#listener?.paused(data.getUint8(0) !== 0);
     } else {
       throw protocolError(`a port sent a message of type ${type}, which only wires send`, { type });
     }

@@ -111,6 +111,13 @@ class SocketPort implements SocketWirePort, PortUplink {
     this.#socket?.write(message);
   }
 
+  /** Goes to the wire as the device says it: the end has nothing to add. */
+  pause(on: boolean): void {
+    const message = newMessage(WIRE_MESSAGE.PAUSE, 1);
+    viewOf(message).setUint8(MESSAGE_HEADER, on ? 1 : 0);
+    this.#socket?.write(message);
+  }
+
   close(): void {
     this.#end.close();
     this.#socket?.destroy();

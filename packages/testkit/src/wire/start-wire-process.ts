@@ -11,6 +11,8 @@ export interface WireProcessOptions {
   /** Whose frames arrive for the guest. */
   readonly traffic: TrafficChoice;
   readonly guestMac: string;
+  /** Whether frames wait while a device asks for it (802.3x). */
+  readonly flowControl?: boolean | undefined;
   readonly onMoved?: (event: MovedEvent) => void;
   readonly onAccepted?: (event: AcceptedEvent) => void;
   readonly onProgress?: (progress: WireProgress) => void;
@@ -43,9 +45,9 @@ export async function startWireProcess(options: WireProcessOptions): Promise<Wir
     onEvent: (event) => tell(options, event),
     onDeath: options.onDeath,
   });
-  const { ports, connected, traffic, guestMac } = options;
+  const { ports, connected, traffic, guestMac, flowControl } = options;
   try {
-    await child.ask({ do: "open", ports, connected, traffic, guestMac });
+    await child.ask({ do: "open", ports, connected, traffic, guestMac, flowControl });
   } catch (error) {
     await child[Symbol.asyncDispose]();
     throw error;

@@ -43,6 +43,7 @@ class WireMain {
       ports: command.ports,
       connected: command.connected,
       guestMac: command.guestMac,
+      flowControl: command.flowControl,
       source: new FrameSource(plan.toGuest, plan.longest),
       fromGuest: plan.fromGuest.map(({ flow }) => flow),
       onMoved: (event) => tell({ type: "moved", event }),

@@ -12,6 +12,8 @@ export class WireSide {
   readonly name: string;
   readonly link: PortLink;
   readonly outstanding: OutstandingFrames = new OutstandingFrames();
+  /** The port has asked for frames to be held. */
+  paused = false;
   readonly #pings = new Map<number, Ping>();
   #token = 0;
   #open = true;

@@ -5,6 +5,7 @@ import { FlowLedger, type LedgerSnapshot } from "../traffic/flow-ledger.ts";
 import type { FrameSource } from "../traffic/frame-source.ts";
 import { Pacer } from "../traffic/pacer.ts";
 import { DrainGate } from "./drain-gate.ts";
+import { FlowControl, PACED_PING_EVERY } from "./flow-control.ts";
 import type { LinkVerdict, PortLink } from "./link.ts";
 import type { FrameVerdict } from "./port.ts";
 import { DropLog } from "./sent-log.ts";
@@ -45,6 +46,8 @@ export interface WireOptions {
   readonly guestMac: string;
   /** What arrives for the guest. Absent: only {@link Wire.send}. */
   readonly source?: FrameSource | undefined;
+  /** Frames of the source wait while a device asks for it (802.3x). Absent: what no device takes is lost. */
+  readonly flowControl?: boolean | undefined;
   /** Numbers of the flows that the guest sends. */
   readonly fromGuest?: Iterable<number> | undefined;
   readonly clock: Clock;
@@ -85,6 +88,8 @@ export interface WireReport extends WireProgress {
   readonly moves: number;
   /** Schedule given up because the wire's process stood still, in milliseconds. */
   readonly forgivenMs: number;
+  /** Time for which flow control held frames, in milliseconds. */
+  readonly heldMs: number;
 }
 
 /**
@@ -99,6 +104,7 @@ export class Wire {
   readonly #ledger: FlowLedger;
   readonly #drops = new DropLog();
   readonly #gate: DrainGate;
+  readonly #flowControl: FlowControl | undefined;
   #connected: WireSide;
   #pacer: Pacer | undefined;
   #windows: readonly StopWindow[] = [];
@@ -115,6 +121,7 @@ export class Wire {
     this.#guestMac = parseMac(options.guestMac);
     this.#ledger = new FlowLedger(options.fromGuest ?? []);
     this.#gate = new DrainGate(options.clock, (side, frame) => this.#account(side, frame));
+    this.#flowControl = options.flowControl === true ? new FlowControl(options.clock) : undefined;
     this.#sides = options.ports.map(({ name, link }) => new WireSide(name, link));
     const first = options.connected ?? options.ports[0]?.name;
     const connected = this.#sides.find(({ name }) => name === first);
@@ -195,6 +202,7 @@ export class Wire {
       overruns: this.#overruns,
       moves: this.#moves,
       forgivenMs: this.#forgivenMs + (this.#pacer?.forgivenMs ?? 0),
+      heldMs: this.#flowControl?.heldMs ?? 0,
     };
   }
 
@@ -212,6 +220,7 @@ export class Wire {
 
   #emit(source: FrameSource): boolean {
     const side = this.#connected;
+    if (this.#flowControl?.holds(side) === true) return false;
     const frame = source.peek();
     if (side.outstanding.full) {
       this.#overruns++;
@@ -219,10 +228,11 @@ export class Wire {
       const id = side.outstanding.add(source.flow, source.sequence, this.#clock.now());
       if (!side.link.send(id, frame)) this.#overruns++;
     }
-    // A wire does not wait: what no port takes is lost.
+    // What no port takes is lost.
     source.take();
     this.#sent++;
-    if (this.#sent % PING_EVERY === 0) side.ping();
+    const every = this.#flowControl === undefined ? PING_EVERY : PACED_PING_EVERY;
+    if (this.#sent % every === 0) side.ping();
     return true;
   }
 
@@ -231,6 +241,7 @@ export class Wire {
       frame: (frame) => this.#incoming(side, frame),
       verdict: (id, verdict, timeMs) => this.#verdict(side, id, verdict, timeMs),
       pong: (token) => side.pong(token),
+      paused: (on) => (side.paused = on),
       closed: (error) => {
         side.closed();
         this.#options.onClosed?.(side.name, error);

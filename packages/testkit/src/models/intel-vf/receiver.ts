@@ -35,6 +35,8 @@ interface ReceiverParts {
   readonly tally: Tally;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Asks the link partner to hold frames, or to go on (802.3x). */
+  readonly pause: (on: boolean) => void;
   /** The port runs in double VLAN mode: a first tag of any type is a VLAN. */
   readonly doubleVlan: boolean;
 }
@@ -48,6 +50,7 @@ export class Receiver {
   /** The frame without its tags, or with its check sequence. */
   readonly #scratch: Uint8Array = new Uint8Array(MAX_FRAME + FCS_BYTES);
   #scheduled = false;
+  #paused = false;
   linkUp = true;
 
   constructor(queueCount: number, parts: ReceiverParts) {
@@ -55,7 +58,10 @@ export class Receiver {
     this.#found = createFrameClass(parts.doubleVlan);
     this.queues = Array.from(
       { length: queueCount },
-      (_, index) => new RxQueue(index, parts.registers, parts.dma),
+      (_, index) =>
+        new RxQueue(index, parts.registers, parts.dma, () => {
+          if (this.#paused) this.#flowControl(false);
+        }),
     );
     for (const queue of this.queues) {
       parts.registers.hook(rxTail(queue.index), { written: () => this.#tailMoved(queue) });
@@ -105,6 +111,7 @@ export class Receiver {
     if (verdict === "dma-fault") this.#faulted(queue);
     else if (queue.waits && !queue.talks) this.#resume(queue);
     this.#notify(queue);
+    if (!this.#paused && queue.low) this.#flowControl(true);
     return verdict;
   }
 
@@ -198,5 +205,13 @@ export class Receiver {
 
   #tailMoved(queue: RxQueue): void {
     if (queue.waits) this.kick();
+    if (this.#paused && !queue.stillLow) this.#flowControl(false);
+  }
+
+  /** Frames are held while any queue runs out of descriptors: flow control knows the link only. */
+  #flowControl(pause: boolean): void {
+    if (!pause && this.queues.some((queue) => queue.stillLow)) return;
+    this.#paused = pause;
+    this.#parts.pause(pause);
   }
 }

@@ -17,6 +17,10 @@ const FCS_BYTES = 4;
 /** Granularity of buffer sizes and ring addresses, in bytes. */
 export const CONTEXT_UNIT = 128;
 
+/** Parts of a ring: with fewer posted descriptors the link partner is asked to hold, with more to go on. */
+const XOFF_BELOW = 1 / 4;
+const XON_FROM = 1 / 2;
+
 /** Frames that the port keeps while messages bring others to memory. */
 const WAITING_MAX = 128;
 
@@ -32,6 +36,7 @@ export class RxQueue {
   readonly index: number;
   readonly #registers: Registers;
   readonly #dma: Dma;
+  readonly #changed: () => void;
   #config: RxQueueConfig | undefined;
   #bufferSize = 0;
   #base = 0;
@@ -50,10 +55,12 @@ export class RxQueue {
   /** Messages are on their way for this queue. */
   talks = false;
 
-  constructor(index: number, registers: Registers, dma: Dma) {
+  /** @param changed - the queue began anew, or stopped */
+  constructor(index: number, registers: Registers, dma: Dma, changed: () => void) {
     this.index = index;
     this.#registers = registers;
     this.#dma = dma;
+    this.#changed = changed;
   }
 
   get enabled(): boolean {
@@ -73,6 +80,22 @@ export class RxQueue {
   /** Frames keep their check sequence. */
   get keepsCrc(): boolean {
     return this.#config !== undefined && this.#config.crcDisable !== 0;
+  }
+
+  /** Descriptors are running out. */
+  get low(): boolean {
+    return this.#hasFewer(XOFF_BELOW);
+  }
+
+  /** They were, and there are not enough again. */
+  get stillLow(): boolean {
+    return this.#hasFewer(XON_FROM);
+  }
+
+  #hasFewer(part: number): boolean {
+    if (!this.#enabled || this.#config === undefined) return false;
+    const { length } = this.#config;
+    return (this.#tail - this.#head + length) % length < length * part;
   }
 
   /** A frame, or a part of one, is not in memory yet. */
@@ -100,8 +123,8 @@ export class RxQueue {
 
   enable(): void {
     this.#head = 0;
-    this.#begin();
     this.#enabled = true;
+    this.#begin();
   }
 
   /** Stops at once; returns how many frames were cut off that were not in memory as a whole. */
@@ -252,6 +275,7 @@ export class RxQueue {
   /** A fault stops the queue: the hardware cannot know what memory holds. */
   #halt(): "fault" {
     this.#enabled = false;
+    this.#changed();
     return "fault";
   }
 
@@ -262,6 +286,7 @@ export class RxQueue {
     this.#life++;
     const cut = this.#waiting.length;
     if (cut > 0) this.#waiting = [];
+    this.#changed();
     return cut;
   }
 }

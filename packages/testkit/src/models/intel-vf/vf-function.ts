@@ -97,7 +97,11 @@ export class VfFunction implements PfHardware {
       logger,
       doubleVlan: options.doubleVlan === true,
     };
-    this.receiver = new Receiver(MAX_PAIRS, { ...shared, rss: this.rss });
+    this.receiver = new Receiver(MAX_PAIRS, {
+      ...shared,
+      rss: this.rss,
+      pause: (on) => parts.port.pause?.(on),
+    });
     this.transmitter = new Transmitter(MAX_PAIRS, {
       ...shared,
       spoofCheck: options.spoofCheck,

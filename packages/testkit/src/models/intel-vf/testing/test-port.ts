@@ -3,6 +3,8 @@ import type { FrameVerdict, WirePort } from "../../../wire/port.ts";
 /** A wire port in memory that keeps what the device sends. */
 export class TestPort implements WirePort {
   readonly sent: Uint8Array[] = [];
+  /** What the device asked its link partner, in order: true to hold frames. */
+  readonly pauses: boolean[] = [];
   closed = false;
   #receive: ((frame: Uint8Array) => FrameVerdict) | undefined;
 
@@ -12,6 +14,10 @@ export class TestPort implements WirePort {
 
   attach(receive: (frame: Uint8Array) => FrameVerdict): void {
     this.#receive = receive;
+  }
+
+  pause(on: boolean): void {
+    this.pauses.push(on);
   }
 
   close(): void {
