@@ -302,6 +302,18 @@ describe("without hand-back", () => {
     expect(messages(world)).toBe(before);
   });
 
+  it("a queue that is off is not waited for where only the other one runs", async () => {
+    const world = await World.create(OPTIONS);
+    world.traffic(20);
+    await world.pass(2);
+    write(world, TX + QUEUE.CONTROL, 0);
+    const began = world.clock.now();
+    await startLog(world, true);
+    // What igbvf waits for a queue to come to rest, and turns of the clock.
+    expect(world.clock.now() - began).toBeLessThan(20);
+    expect(modeOf(world)).toBe("relay");
+  });
+
   it("queues that the guest switches off are its own at once", async () => {
     const options = { shadow: "while-saving", doorbells: "direct" };
     const world = await World.create({ maps: true, options });

@@ -28,7 +28,8 @@ export async function enter(
     if (held.tx !== undefined || held.rx !== undefined) {
       const { clock, options } = context;
       // Frames that the device has been given are best sent by it.
-      await waitUntil(clock, () => tx.deviceHead === tx.deviceTail, options.drainMs);
+      const sent = (): boolean => tx.relay === undefined || tx.deviceHead === tx.deviceTail;
+      await waitUntil(clock, sent, options.drainMs);
       await change(parts, switching, held);
     }
   } finally {

@@ -4,13 +4,13 @@ import type { Parts } from "../parts.ts";
 import { PAIR, type Switching } from "./switching.ts";
 import { toGuest } from "./to-guest.ts";
 
-/**
- * `busy`: not now, frames are on their way; `refused`: the device did not take a
- * head, and the queues are relayed as before.
- */
+/** `busy`: not now, frames are on their way; `refused`: the device did not take a head, and all is as before. */
 export type Leaving = "done" | "busy" | "refused";
 
-/** Gives the device the guest's own rings again, at the guest's place in them; QEMU's igb takes heads, [U] on silicon. */
+/**
+ * Gives the device the guest's own rings again, at the guest's place in them. QEMU's igb takes heads other
+ * than 0; nobody has shown that silicon does, so that they are read back.
+ */
 export async function leave(parts: Parts, switching: Switching): Promise<Leaving> {
   const { tx, rx, context } = parts;
   tx.relay?.pause();
