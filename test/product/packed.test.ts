@@ -34,7 +34,7 @@ const DEMO = {
   devices: [DEVICE("one", 10, "00:00:00:00:00:00"), DEVICE("two", 77, "00:00:00:00:00:00")],
   scenario: {
     package: "@vfmig/testkit/move-scenario",
-    options: { capture: "real-traffic.pcap", guestMac: "02:00:00:00:00:0a" },
+    options: { capture: "real-traffic.pcap", guestMac: "02:00:00:00:00:0a", flowControl: true },
   },
 };
 

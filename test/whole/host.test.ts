@@ -52,7 +52,7 @@ describe("a host", () => {
   it("finds by compare what a target grants less, and the guest goes on at the source", async () => {
     const scenario = {
       package: "@vfmig/testkit/move-scenario",
-      options: { capture, guestMac: "02:00:00:00:00:0a" },
+      options: { capture, guestMac: "02:00:00:00:00:0a", flowControl: true },
     };
     const devices = [
       { name: "source", base: model(), driver },
@@ -62,7 +62,7 @@ describe("a host", () => {
     await using host = await openHost({ config: folder, logger: silentLogger, clock: systemClock });
     const run = runScenario(host, {
       moves: 1,
-      rate: 1000,
+      rate: 2000,
       seed: 1,
       signal: new AbortController().signal,
       progress: () => {},
@@ -74,7 +74,7 @@ describe("a host", () => {
     });
     if (!VfmigError.is(refusal)) throw refusal;
     expect(refusal.message).toMatch(/queue|pairs|vectors/i);
-    expect(refusal.details["delivered"]).toBeGreaterThan(400);
+    expect(refusal.details["delivered"]).toBeGreaterThan(1000);
   });
 
   it("refuses a driver whose bytes are not those that the configuration pins", async () => {
