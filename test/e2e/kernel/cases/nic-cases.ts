@@ -87,7 +87,7 @@ async function takenAway(place: Pci, begin: () => SlowWrite): Promise<void> {
 
 export const cases: readonly BedCase[] = [
   {
-    name: "both functions behind one bridge are reset with their bus, and keep nothing of what was written",
+    name: "of two functions behind one bridge one is open at a time, and a reset of their bus resets both",
     async run() {
       const [mine, neighbour] = DEVICES.sameGroup;
       for (const each of DEVICES.sameGroup) bind(each, "vfio-pci");
