@@ -79,11 +79,20 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
     if (this.#child.pid !== undefined) options.onStarted?.(this.#child.pid);
     this.#exited = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => {
-        this.#ended(signal === null ? `exited with ${String(code)}` : `was ended by ${signal}`);
-        resolve();
+        const how = signal === null ? `exited with ${String(code)}` : `was ended by ${signal}`;
+        const ended = (): void => {
+          this.#ended(how);
+          resolve();
+        };
+        // Its last words may still be on their way.
+        if (this.#child.connected) this.#child.once("disconnect", ended);
+        else ended();
       });
     });
-    this.#child.on("error", (error) => this.#ended(`could not be started: ${error.message}`));
+    this.#child.on("error", (error) => {
+      // Of a process that was started, the end is told by its exit.
+      if (this.#child.pid === undefined) this.#ended(`could not be started: ${error.message}`);
+    });
     this.#child.on("message", (message) => this.#receive(message as DeviceMessage));
   }
 
@@ -201,7 +210,8 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
       });
       this.#pending.set(id, { resolve, reject, timer });
       const message: HostMessage = { ...request, id };
-      this.#child.send(message);
+      // A process that goes takes no questions: its end answers them.
+      this.#child.send(message, () => {});
     }) as Promise<HostAnswers[Request["ask"]]>;
   }
 
