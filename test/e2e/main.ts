@@ -2,7 +2,13 @@ import { parseArgs } from "node:util";
 import { Artifacts } from "./fetch/artifacts.ts";
 import { CannotFetch } from "./fetch/host-sources.ts";
 import { fetchForGuests, guestStage, messagesStage } from "./guest/stage.ts";
-import { fetchForIommufd, fetchForKernel, iommufdStage, kernelStage } from "./kernel/stage.ts";
+import {
+  fetchForIommufd,
+  fetchForKernel,
+  hostStage,
+  iommufdStage,
+  kernelStage,
+} from "./kernel/stage.ts";
 import { qtestStage } from "./qtest/stage.ts";
 import { Recorder } from "./run/recorder.ts";
 import { count, json, lastLine, table, type StageResult } from "./run/report.ts";
@@ -17,6 +23,7 @@ const STAGES: readonly Stage[] = [
   { name: "guest", fetch: fetchForGuests, run: guestStage },
   { name: "messages", onDemand: true, fetch: fetchForGuests, run: messagesStage },
   { name: "kernel", fetch: fetchForKernel, run: kernelStage },
+  { name: "host", fetch: fetchForKernel, run: hostStage },
   // Builds a kernel first, which takes longer than all other stages.
   { name: "iommufd", onDemand: true, fetch: fetchForIommufd, run: iommufdStage },
 ];

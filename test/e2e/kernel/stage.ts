@@ -8,6 +8,13 @@ import { DEFAULT_LIMIT_SECONDS, type BedCase, type RequestReport } from "./insid
 import { complaints } from "./kernel-log.ts";
 import { differences, recordOf, writeRecord } from "./requests-record.ts";
 
+/** A kernel, and which of its cases. */
+interface Part {
+  readonly kind: BedKind;
+  /** Those of the stage `host`. */
+  readonly host: boolean;
+}
+
 const BOOT: Readonly<Record<BedKind, string>> = {
   debian: "the guest boots, its VFs are on vfio-pci, and the host's files are there",
   iommufd: "a guest with iommufd boots, its VFs are on vfio-pci, and the host's files are there",
@@ -36,17 +43,23 @@ export async function fetchForIommufd(artifacts: Artifacts): Promise<void> {
 
 /** The kernel's own VFIO, in a guest with an emulated IOMMU and a NIC that has VFs. */
 export async function kernelStage(context: StageContext): Promise<void> {
-  await runStage(context, "debian");
+  await runStage(context, { kind: "debian", host: false });
+}
+
+/** Our host and its commands in the same guest, with real VFs. */
+export async function hostStage(context: StageContext): Promise<void> {
+  await runStage(context, { kind: "debian", host: true });
 }
 
 /** The same with a kernel that has iommufd and the character devices of VFIO. */
 export async function iommufdStage(context: StageContext): Promise<void> {
-  await runStage(context, "iommufd");
-  await runStage(context, "mock");
+  await runStage(context, { kind: "iommufd", host: false });
+  await runStage(context, { kind: "mock", host: false });
 }
 
-async function runStage({ artifacts, recorder }: StageContext, kind: BedKind): Promise<void> {
-  const wanted = await chosen(recorder, kind);
+async function runStage({ artifacts, recorder }: StageContext, part: Part): Promise<void> {
+  const { kind, host } = part;
+  const wanted = await chosen(recorder, part);
   if (wanted.length === 0 && !recorder.wants(BOOT[kind])) return;
   await using bed = await Bed.start(artifacts, kind);
   const booted = await recorder.run(BOOT[kind], async (evidence) => {
@@ -66,7 +79,7 @@ async function runStage({ artifacts, recorder }: StageContext, kind: BedKind): P
     listen(bed, evidence),
   );
   // Some cases make some requests: only all of them make what the file says.
-  if (!recorder.wants("") || bed.noMdevs !== undefined) return;
+  if (host || !recorder.wants("") || bed.noMdevs !== undefined) return;
   const update = process.env["VFMIG_UPDATE"] === "1";
   const asked = `what was asked of ${GUEST[kind]} is what the README tells`;
   await recorder.run(asked, async () => checkRecord(kind, requests, update));
@@ -101,9 +114,10 @@ interface Chosen {
   readonly cases: readonly BedCase[];
 }
 
-async function chosen(recorder: Recorder, kind: BedKind): Promise<Chosen[]> {
+async function chosen(recorder: Recorder, { kind, host }: Part): Promise<Chosen[]> {
   const found: Chosen[] = [];
-  for (const file of CASE_FILES.filter(({ kinds }) => kinds.includes(kind))) {
+  const files = CASE_FILES.filter((file) => file.kinds.includes(kind));
+  for (const file of files.filter((each) => (each.host ?? false) === host)) {
     const all = await casesOf(file);
     const cases = all.filter(({ name }) => recorder.wants(title(file, name)));
     if (cases.length > 0) found.push({ file, cases });
