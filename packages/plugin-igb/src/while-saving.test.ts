@@ -51,6 +51,29 @@ async function soundAfter(world: World): Promise<void> {
   expect(world.wrongs()).toEqual([]);
 }
 
+describe("what people are told of the doorbells", () => {
+  const told = (world: World): unknown => world.device.driverStatus()["doorbells"];
+
+  it("is that they are direct while the guest has its device to itself, and why not while it is logged", async () => {
+    const world = await World.create({ maps: true, options: DIRECT });
+    await soundAfter(world);
+    expect(told(world)).toMatchObject({ wanted: "direct", now: "direct" });
+    await startLog(world);
+    expect(told(world)).toMatchObject({
+      wanted: "direct",
+      now: "trapped",
+      why: expect.stringContaining("logged") as string,
+    });
+    await stopLog(world);
+    expect(told(world)).toMatchObject({ now: "direct" });
+  });
+
+  it("is that they are trapped because the option says so, where it does", async () => {
+    const trapped = await World.create({ options: { shadow: "while-saving" } });
+    expect(told(trapped)).toMatchObject({ now: "trapped", why: expect.stringContaining("option") });
+  });
+});
+
 describe.each(WAYS)("a guest that has its VF to itself (%s)", (_way, options) => {
   it("passes frames on its own rings, and none of its vectors is ours", async () => {
     const world = await World.create(options);
