@@ -134,7 +134,7 @@ function flowText({ flows, frames, seconds }: DemoJson): string {
 function heldText(heldMs: number, seconds: number): string {
   return heldMs < 10 * seconds
     ? ""
-    : `\n  The sender held frames back for ${readable(heldMs)} ms of ${readable(seconds)} s, as the link's flow control asked: the guest did not keep up.`;
+    : `\n  The sender held frames back for ${readable(heldMs)} ms of ${readable(seconds)} s, as the link's flow control asked: device or guest came late.`;
 }
 
 function verdict({ frames, dirty }: DemoJson): string {
