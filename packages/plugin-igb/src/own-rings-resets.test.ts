@@ -3,40 +3,11 @@ import { PCI_REGION } from "@vfmig/core";
 import { describe, expect, it } from "vitest";
 import { CTRL_RESET, QUEUE, REGISTER } from "./registers/registers.ts";
 import { facets } from "./testing/move.ts";
-import { PAGE, RAM_IOVA, World, type WorldOptions } from "./testing/world.ts";
-
-const OPTIONS: WorldOptions = {
-  maps: true,
-  options: { shadow: "while-saving", doorbells: "direct", handBack: true },
-};
-
-function modeOf(world: World): string | undefined {
-  const { modes } = world.device.driverStatus() as { modes: { tx: string }[] };
-  return modes[0]?.tx;
-}
-
-function write(world: World, offset: number, value: number): void {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value >>> 0, true);
-  world.reach(world.at).writeRegion(PCI_REGION.BAR0, offset, bytes);
-}
-
-async function startLog(world: World, onTurn: () => void = () => {}): Promise<void> {
-  const { logging } = facets(world.device);
-  const range = { iova: RAM_IOVA, size: BigInt(world.ram.length) };
-  await world.settle(logging.start({ pageSize: PAGE, ranges: [range] }), onTurn);
-}
+import { MAPPED, modeOf, quiet, soundAfter, startLog, write } from "./testing/own-rings.ts";
+import { World, type WorldOptions } from "./testing/world.ts";
 
 async function stopLog(world: World): Promise<void> {
   await world.settle(facets(world.device).logging.stop());
-}
-
-async function soundAfter(world: World): Promise<void> {
-  await world.pass(30);
-  world.traffic(60);
-  await world.pass(5);
-  world.collect();
-  expect(world.wrongs()).toEqual([]);
 }
 
 /** The driver begins anew, whatever became of its frames. */
@@ -60,7 +31,7 @@ describe("a reset while queues change rings", () => {
   it.each(resets)("%s leaves a VF that its driver can start again", async (_what, reset) => {
     for (let turn = 0; turn < 14; turn++) {
       // oxlint-disable-next-line no-await-in-loop -- at each point of the change
-      const world = await World.create(OPTIONS);
+      const world = await World.create(MAPPED);
       let left = turn;
       // oxlint-disable-next-line no-await-in-loop -- one after the other
       await startLog(world, () => {
@@ -81,9 +52,9 @@ describe("a reset while queues change rings", () => {
   it.each(resets)("%s in the middle of a hand-back, too", async (_what, reset) => {
     for (let turn = 0; turn < 10; turn++) {
       // oxlint-disable-next-line no-await-in-loop -- at each point of the change
-      const world = await World.create(OPTIONS);
+      const world = await World.create(MAPPED);
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      await startLog(world);
+      await startLog(world, quiet);
       // oxlint-disable-next-line no-await-in-loop -- one after the other
       await stopLog(world);
       // oxlint-disable-next-line no-await-in-loop -- one after the other
@@ -100,7 +71,7 @@ describe("a reset while queues change rings", () => {
   });
 
   it("by the device's user ends the session, and the device is its own again", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     const { migration } = facets(world.device);
     await world.settle(migration.setState("stop-copy"));
     await world.settle(world.device.reset());
@@ -110,7 +81,7 @@ describe("a reset while queues change rings", () => {
   });
 
   it("a queue that the guest switches off meanwhile stays off", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     let turn = 0;
     await startLog(world, () => {
       if (turn++ === 3) write(world, REGISTER.RX_QUEUE + QUEUE.CONTROL, 0);
@@ -123,10 +94,10 @@ describe("a reset while queues change rings", () => {
 
 describe("whoever needs the queues relayed", () => {
   it("waits for a change of rings that somebody else began", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     const { migration } = facets(world.device);
     world.traffic(30);
-    const both = Promise.all([startLog(world), world.settle(migration.setState("stop"))]);
+    const both = Promise.all([startLog(world, quiet), world.settle(migration.setState("stop"))]);
     await world.settle(both);
     expect(world.device.driverStatus()).toMatchObject({
       open: ["logging", "saving"],
@@ -142,11 +113,11 @@ describe("whoever needs the queues relayed", () => {
   it("gets them again in the middle of a hand-back, at each point of it", async () => {
     for (let turn = 0; turn < 16; turn++) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      const world = await World.create(OPTIONS);
+      const world = await World.create(MAPPED);
       const { migration } = facets(world.device);
       world.traffic(30 + turn);
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      await startLog(world);
+      await startLog(world, quiet);
       // oxlint-disable-next-line no-await-in-loop -- one after the other
       await stopLog(world);
       // oxlint-disable-next-line no-await-in-loop -- one after the other
@@ -165,10 +136,10 @@ describe("whoever needs the queues relayed", () => {
   it("may close the device in the middle of either, and nothing is said of it", async () => {
     for (let turn = 0; turn < 14; turn++) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      const world = await World.create(OPTIONS);
+      const world = await World.create(MAPPED);
       world.driver.pause();
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      await startLog(world);
+      await startLog(world, quiet);
       // oxlint-disable-next-line no-await-in-loop -- one after the other
       await stopLog(world);
       // oxlint-disable-next-line no-await-in-loop -- one after the other
@@ -184,7 +155,7 @@ describe("whoever needs the queues relayed", () => {
 
 describe("the PF's words to a guest that has its VF to itself", () => {
   it("reach it by its own vector, which the device raises", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     const { interrupts } = world.driver.counters;
     world.nic.ping();
     await world.pass(2);
@@ -200,7 +171,7 @@ describe("a state that version 0.1.0 wrote", () => {
 
   it.each<[string, WorldOptions]>([
     ["always", {}],
-    ["while-saving", OPTIONS],
+    ["while-saving", MAPPED],
   ])("is taken (%s)", async (_mode, options) => {
     const world = await World.create(options);
     const target = world.deviceAt(1);

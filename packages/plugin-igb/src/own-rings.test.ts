@@ -3,12 +3,9 @@ import { describe, expect, it } from "vitest";
 import { optionsSchema } from "./options.ts";
 import { QUEUE, QUEUE_ENABLE, REGISTER } from "./registers/registers.ts";
 import { facets } from "./testing/move.ts";
-import { PAGE, RAM_IOVA, World, type WorldOptions } from "./testing/world.ts";
+import { MAPPED, modeOf, quiet, soundAfter, startLog, write } from "./testing/own-rings.ts";
+import { PAGE, RAM_IOVA, World } from "./testing/world.ts";
 
-const OPTIONS: WorldOptions = {
-  maps: true,
-  options: { shadow: "while-saving", doorbells: "direct", handBack: true },
-};
 const RX = REGISTER.RX_QUEUE;
 const TX = REGISTER.TX_QUEUE;
 
@@ -30,17 +27,6 @@ function messages(world: World): number {
   );
 }
 
-function modeOf(world: World): string | undefined {
-  const { modes } = world.device.driverStatus() as { modes: { tx: string }[] };
-  return modes[0]?.tx;
-}
-
-function write(world: World, offset: number, value: number): void {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value >>> 0, true);
-  world.reach(world.at).writeRegion(PCI_REGION.BAR0, offset, bytes);
-}
-
 function read(world: World, offset: number): number {
   const bytes = new Uint8Array(4);
   world.reach(world.at).readRegion(PCI_REGION.BAR0, offset, bytes);
@@ -52,13 +38,6 @@ function device(world: World, offset: number): number {
   return world.nic.vfs[world.at]?.registers[offset / 4] ?? 0;
 }
 
-async function startLog(world: World, quiet = false): Promise<void> {
-  const { logging } = facets(world.device);
-  const range = { iova: RAM_IOVA, size: BigInt(world.ram.length) };
-  const start = logging.start({ pageSize: PAGE, ranges: [range] });
-  await world.settle(start, () => void (quiet || world.frame()));
-}
-
 async function dirtyPages(world: World): Promise<number> {
   const range = { iova: RAM_IOVA, size: BigInt(world.ram.length) };
   const bitmap = new Uint8Array(world.ram.length / PAGE / 8);
@@ -66,17 +45,9 @@ async function dirtyPages(world: World): Promise<number> {
   return bitmap.reduce((sum, byte) => sum + byte.toString(2).replaceAll("0", "").length, 0);
 }
 
-async function soundAfter(world: World): Promise<void> {
-  await world.pass(30);
-  world.traffic(60);
-  await world.pass(5);
-  world.collect();
-  expect(world.wrongs()).toEqual([]);
-}
-
 describe("a user that maps the guest's own pages", () => {
   it("reaches the device past us, and only mailbox and statistics are messages", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     expect(mapped(world)).toEqual([{ offset: 0x1000, size: 0x3000 }]);
     const before = user(world).direct;
     await soundAfter(world);
@@ -90,7 +61,7 @@ describe("a user that maps the guest's own pages", () => {
   });
 
   it("lets go for as long as the device's writes are logged, and maps them again", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     world.traffic(20);
     await startLog(world);
     const { direct } = user(world);
@@ -107,10 +78,10 @@ describe("a user that maps the guest's own pages", () => {
   });
 
   it("is signalled by each of its vectors when the rings are changed, since one may be lost on the way", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     await world.pass(5);
     const { interrupts } = world.driver.counters;
-    await startLog(world, true);
+    await startLog(world, quiet);
     await world.pass(1);
     expect(world.driver.counters.interrupts).toBeGreaterThanOrEqual(interrupts + 3);
     // The device's own vectors are all on, and clear and mask nothing but themselves.
@@ -118,7 +89,7 @@ describe("a user that maps the guest's own pages", () => {
   });
 
   it("that does not let go keeps its device, and is named; what is written counts as unknown", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     world.traffic(20);
     user(world).manners = "never";
     const { migration } = facets(world.device);
@@ -142,7 +113,7 @@ describe("a user that maps the guest's own pages", () => {
 
 describe("a user that does not listen for new layouts", () => {
   it("is refused what needs its pages, and goes on", async () => {
-    const world = await World.create({ ...OPTIONS, maps: "deaf" });
+    const world = await World.create({ ...MAPPED, maps: "deaf" });
     world.traffic(20);
     const { migration } = facets(world.device);
     await expect(world.settle(migration.setState("stop"))).rejects.toMatchObject({
@@ -169,7 +140,7 @@ describe("queues that could not be relayed are refused by name, and the guest go
     ["a ring out of reach", RX + QUEUE.BAH, 7, /reach/u],
     ["a tail outside the ring", RX + QUEUE.TAIL, 64, /tail 64/u],
   ])("%s", async (what, register, value, reason) => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     world.traffic(20);
     world.clock.advance(1);
     const before = device(world, register);
@@ -193,7 +164,7 @@ describe("queues that could not be relayed are refused by name, and the guest go
   });
 
   it("a second queue pair", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     write(world, RX + QUEUE.STRIDE + QUEUE.LEN, 1024);
     write(world, RX + QUEUE.STRIDE + QUEUE.CONTROL, QUEUE_ENABLE);
     await startLog(world);
@@ -203,7 +174,7 @@ describe("queues that could not be relayed are refused by name, and the guest go
   });
 
   it("a tail in the middle of a packet", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     world.traffic(3);
     await world.pass(2);
     const tail = read(world, TX + QUEUE.TAIL);
@@ -221,8 +192,8 @@ describe("queues that could not be relayed are refused by name, and the guest go
 describe("a device that is not as QEMU's", () => {
   it("is relayed from behind its last write-back where its heads run ahead of them", async () => {
     const world = await World.create({
-      ...OPTIONS,
-      options: { ...OPTIONS.options, quiesceMs: 0 },
+      ...MAPPED,
+      options: { ...MAPPED.options, quiesceMs: 0 },
     });
     const [vf] = world.nic.vfs;
     if (vf !== undefined) vf.lateWriteBacks = true;
@@ -242,7 +213,7 @@ describe("a device that is not as QEMU's", () => {
   });
 
   it("stays relayed where it takes no head but 0, until its driver begins anew", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     const [vf] = world.nic.vfs;
     if (vf !== undefined) vf.startsAtZero = true;
     world.traffic(33);
@@ -263,7 +234,7 @@ describe("a device that is not as QEMU's", () => {
 
 describe("offload contexts that nobody saw", () => {
   it("are found in the guest's ring, and given to the device again with the guest's next packets", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     const ring = read(world, TX + QUEUE.BAL);
     const data = new DataView(world.ram.buffer);
     const put = (slot: number, ...dwords: number[]): void => {
@@ -275,7 +246,7 @@ describe("offload contexts that nobody saw", () => {
     write(world, TX + QUEUE.TAIL, 2);
     await world.pass(2);
     expect(world.nic.vfs[0]?.contexts).toBe(1);
-    await startLog(world, true);
+    await startLog(world, quiet);
     expect(world.nic.vfs[0]?.contexts).toBe(2);
     await world.settle(facets(world.device).logging.stop());
     put(0, 0, 0, 0, 0);
@@ -303,12 +274,12 @@ describe("without hand-back", () => {
   });
 
   it("a queue that is off is not waited for where only the other one runs", async () => {
-    const world = await World.create(OPTIONS);
+    const world = await World.create(MAPPED);
     world.traffic(20);
     await world.pass(2);
     write(world, TX + QUEUE.CONTROL, 0);
     const began = world.clock.now();
-    await startLog(world, true);
+    await startLog(world, quiet);
     // What igbvf waits for a queue to come to rest, and turns of the clock.
     expect(world.clock.now() - began).toBeLessThan(20);
     expect(modeOf(world)).toBe("relay");
@@ -327,7 +298,7 @@ describe("without hand-back", () => {
   });
 
   it("a VF that is off is the guest's at once", async () => {
-    const world = await World.create({ ...OPTIONS, start: false });
+    const world = await World.create({ ...MAPPED, start: false });
     const { migration } = facets(world.device);
     await world.settle(migration.setState("stop"));
     expect(modeOf(world)).toBe("relay");

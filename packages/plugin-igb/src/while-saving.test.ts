@@ -3,14 +3,13 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import igbVf from "./index.ts";
 import { facets, move } from "./testing/move.ts";
+import { MAPPED, modeOf, soundAfter, startLog } from "./testing/own-rings.ts";
 import { GUEST_MAC, PAGE, RAM_IOVA, World, type WorldOptions } from "./testing/world.ts";
-
-const DIRECT = { shadow: "while-saving", doorbells: "direct", handBack: true } as const;
 
 /** The ways in which a guest has its device to itself. */
 const WAYS: readonly [string, WorldOptions][] = [
   ["trapped", { options: { shadow: "while-saving", handBack: true } }],
-  ["direct", { maps: true, options: DIRECT }],
+  ["direct", MAPPED],
 ];
 
 interface Status {
@@ -23,17 +22,6 @@ function statusOf(world: World): Status {
   return world.device.driverStatus() as unknown as Status;
 }
 
-function modeOf(world: World): string | undefined {
-  return statusOf(world).modes[0]?.tx;
-}
-
-async function startLog(world: World): Promise<void> {
-  const { logging } = facets(world.device);
-  const range = { iova: RAM_IOVA, size: BigInt(world.ram.length) };
-  const start = logging.start({ pageSize: PAGE, ranges: [range] });
-  await world.settle(start, () => world.frame());
-}
-
 async function stopLog(world: World): Promise<void> {
   await world.settle(facets(world.device).logging.stop());
   for (let n = 0; n < 10; n++) {
@@ -43,19 +31,11 @@ async function stopLog(world: World): Promise<void> {
   }
 }
 
-async function soundAfter(world: World): Promise<void> {
-  await world.pass(30);
-  world.traffic(60);
-  await world.pass(5);
-  world.collect();
-  expect(world.wrongs()).toEqual([]);
-}
-
 describe("what people are told of the doorbells", () => {
   const told = (world: World): unknown => world.device.driverStatus()["doorbells"];
 
   it("is that they are direct while the guest has its device to itself, and why not while it is logged", async () => {
-    const world = await World.create({ maps: true, options: DIRECT });
+    const world = await World.create(MAPPED);
     await soundAfter(world);
     expect(told(world)).toMatchObject({ wanted: "direct", now: "direct" });
     await startLog(world);

@@ -1,0 +1,45 @@
+import { PCI_REGION } from "@vfmig/core";
+import { expect } from "vitest";
+import { facets } from "./move.ts";
+import { PAGE, RAM_IOVA, type World, type WorldOptions } from "./world.ts";
+
+/** A guest that has its VF to itself, whose user maps its pages. */
+export const MAPPED: WorldOptions = {
+  maps: true,
+  options: { shadow: "while-saving", doorbells: "direct", handBack: true },
+};
+
+/** Whose rings the device works on. */
+export function modeOf(world: World): string | undefined {
+  const { modes } = world.device.driverStatus() as { modes: { tx: string }[] };
+  return modes[0]?.tx;
+}
+
+/** Writes a register as the guest does, through its user's mapping where there is one. */
+export function write(world: World, offset: number, value: number): void {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value >>> 0, true);
+  world.reach(world.at).writeRegion(PCI_REGION.BAR0, offset, bytes);
+}
+
+/** No frame comes meanwhile. */
+export const quiet = (): void => {};
+
+/** Logs writes to all of the guest's memory; frames come meanwhile unless `onTurn` is another. */
+export async function startLog(
+  world: World,
+  onTurn: () => void = () => world.frame(),
+): Promise<void> {
+  const { logging } = facets(world.device);
+  const range = { iova: RAM_IOVA, size: BigInt(world.ram.length) };
+  await world.settle(logging.start({ pageSize: PAGE, ranges: [range] }), onTurn);
+}
+
+/** Frames go both ways, and nothing that the guest got was ever wrong. */
+export async function soundAfter(world: World): Promise<void> {
+  await world.pass(30);
+  world.traffic(60);
+  await world.pass(5);
+  world.collect();
+  expect(world.wrongs()).toEqual([]);
+}
