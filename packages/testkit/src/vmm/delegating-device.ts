@@ -12,7 +12,7 @@ import type {
   VfioDevice,
 } from "@vfmig/core";
 
-/** A device that is another one; what stands before it overrides what it changes. */
+/** A device that is another one; subclasses override what they change or count. */
 export class DelegatingDevice implements VfioDevice {
   protected readonly device: VfioDevice;
 

@@ -4,7 +4,7 @@ import igbVf from "@vfmig/plugin-igb";
 import { createVfioUserServer } from "@vfmig/vfio-user";
 import type { VfioPciOptions } from "@vfmig/vfio-pci-base";
 import { openBase } from "../inside/base-subject.ts";
-import { PassedOn } from "./passed-on.ts";
+import { DelegatingDevice } from "@vfmig/testkit/guest";
 
 /** What has passed the process that serves the device, since it began. */
 export interface PassedCounts {
@@ -22,7 +22,7 @@ export interface PassedCounts {
 const CONTROL_BYTES = 0x1000;
 
 /** Counts what a user sends, and what the kernel does not signal itself. */
-class Counted extends PassedOn {
+class Counted extends DelegatingDevice {
   data = 0;
   control = 0;
   signals = 0;

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { PCI_REGION, type VfioDevice } from "@vfmig/core";
-import { PassedOn } from "./passed-on.ts";
+import { DelegatingDevice } from "@vfmig/testkit/guest";
 
 /**
  * A device whose BAR0 is reached by loads and stores of mapped memory, as a guest's CPU reaches it. Elements of a
  * `Uint32Array` are loaded and stored at once; a `DataView` may go byte by byte, which registers do not bear.
  */
-export class MappedBar extends PassedOn {
+export class MappedBar extends DelegatingDevice {
   readonly #words: Uint32Array;
   /** Loads and stores so far. */
   accesses = 0;
