@@ -17,3 +17,4 @@ export {
   type SwitchTotal,
   type SwitchWindow,
 } from "./switch-log.ts";
+export { SwitchTurns } from "./switch-turns.ts";

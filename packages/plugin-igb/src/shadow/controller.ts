@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "@vfmig/core";
-import { type LoggedQueues, SwitchLog } from "@vfmig/shadow-queue";
+import { type LoggedQueues, SwitchLog, SwitchTurns } from "@vfmig/shadow-queue";
 import type { Parts } from "../parts.ts";
 import { enter } from "./enter.ts";
 import { leave } from "./leave.ts";
@@ -24,7 +24,7 @@ export class ShadowController implements LoggedQueues, Switching {
   readonly #parts: () => Parts;
   readonly #reasons = new Set<ShadowReason>();
   readonly #always: boolean;
-  #switching: Promise<unknown> | undefined;
+  readonly #turns = new SwitchTurns();
   #timer: Timer | undefined;
   /** The device does not go on in the middle of a ring. */
   #startsAtZero = false;
@@ -64,7 +64,7 @@ export class ShadowController implements LoggedQueues, Switching {
     this.#timer?.cancel();
     if (this.#always) return;
     try {
-      await this.#exclusively(async () => {
+      await this.#turns.take(async () => {
         signal.throwIfAborted();
         if (this.mode === "direct") await enter(this.#parts(), this, signal);
       });
@@ -96,7 +96,7 @@ export class ShadowController implements LoggedQueues, Switching {
   /** Gives the device back to its guest, where nothing needs the queues relayed, and that can be done. */
   settle(): void {
     const parts = this.#parts();
-    const busy = this.#switching !== undefined || parts.session.phase !== "running";
+    const busy = this.#turns.taken || parts.session.phase !== "running";
     if (this.#always || this.#closed || this.wanted || busy || this.mode !== "relay") return;
     if (!parts.tx.enabled && !parts.rx.enabled) toGuest(parts, this);
     else if (parts.context.options.handBack && !this.#startsAtZero) void this.#leave();
@@ -106,7 +106,7 @@ export class ShadowController implements LoggedQueues, Switching {
     const { context } = this.#parts();
     let again = false;
     try {
-      const result = await this.#exclusively(() => leave(this.#parts(), this));
+      const result = await this.#turns.take(() => leave(this.#parts(), this));
       again = result === "busy";
       this.#startsAtZero = result === "refused";
     } catch (error) {
@@ -120,20 +120,5 @@ export class ShadowController implements LoggedQueues, Switching {
     this.#timer?.cancel();
     if (again) this.#timer = context.clock.after(AGAIN_MS, () => this.settle());
     else this.settle();
-  }
-
-  /** One switch at a time. */
-  async #exclusively<T>(run: () => Promise<T>): Promise<T> {
-    while (this.#switching !== undefined) {
-      // oxlint-disable-next-line no-await-in-loop -- whoever comes first goes on
-      await this.#switching;
-    }
-    const result = run();
-    const ends = (): void => {
-      if (this.#switching === turn) this.#switching = undefined;
-    };
-    const turn: Promise<unknown> = result.then(ends, ends);
-    this.#switching = turn;
-    return await result;
   }
 }

@@ -6,7 +6,7 @@ import { enter, goOn, placeOf, refuseDoubt } from "./enter.ts";
 import { HandBack } from "./hand-back.ts";
 import { isCurrent, type PairParts } from "./pair-requests.ts";
 import type { PairPlace } from "./relay-from.ts";
-import { SwitchLog } from "@vfmig/shadow-queue";
+import { SwitchLog, SwitchTurns } from "@vfmig/shadow-queue";
 
 /** Who needs the queues relayed: a log of device writes, or a saving session. */
 export type ShadowReason = "logging" | "saving";
@@ -22,7 +22,8 @@ export class ShadowController {
   readonly #reasons = new Set<ShadowReason>();
   readonly #stranded = new WeakMap<QueuePair, PairPlace>();
   readonly #handBack: HandBack;
-  #switching: Promise<unknown> | undefined;
+  /** Each switch costs its pair the frames of two answers of the PF. */
+  readonly #turns = new SwitchTurns();
   #entering = 0;
   #closed = false;
 
@@ -34,7 +35,7 @@ export class ShadowController {
       log: this.log,
       stranded: this.#stranded,
       onLate: (pair, halves) => this.#stoppedLate(pair, halves),
-      exclusively: (run) => this.#exclusively(run),
+      exclusively: (run) => this.#turns.take(run),
     });
   }
 
@@ -134,11 +135,11 @@ export class ShadowController {
       await this.#configured(signal);
       signal.throwIfAborted();
       const pair = this.#parts().queues.pairs.find(({ relayed }) => !relayed);
-      if (pair === undefined && this.#switching === undefined) {
+      if (pair === undefined && !this.#turns.taken) {
         return;
       }
       // oxlint-disable-next-line no-await-in-loop -- one pair after the other
-      await this.#exclusively(() => this.#enterOne(pair, signal));
+      await this.#turns.take(() => this.#enterOne(pair, signal));
     }
   }
 
@@ -185,27 +186,6 @@ export class ShadowController {
     }
   }
 
-  /** One switch at a time: each costs its pair the frames of two answers of the PF. */
-  async #exclusively<T>(run: () => Promise<T>): Promise<T> {
-    while (this.#switching !== undefined) {
-      // oxlint-disable-next-line no-await-in-loop -- whoever comes first goes on
-      await this.#switching;
-    }
-    const result = run();
-    const turn: Promise<unknown> = result.then(
-      () => this.#turnEnds(turn),
-      () => this.#turnEnds(turn),
-    );
-    this.#switching = turn;
-    return result;
-  }
-
-  #turnEnds(turn: Promise<unknown>): void {
-    if (this.#switching === turn) {
-      this.#switching = undefined;
-    }
-  }
-
   /** The PF stopped a pair after its switch was given up: a guest that runs gets it back, relayed. */
   #stoppedLate(pair: QueuePair, halves: Halves): void {
     const again = async (): Promise<void> => {
@@ -237,7 +217,7 @@ export class ShadowController {
         release();
       }
     };
-    this.#exclusively(again).then(
+    this.#turns.take(again).then(
       () => this.#settle(),
       () => {},
     );
