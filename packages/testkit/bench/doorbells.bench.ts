@@ -11,45 +11,38 @@
  * Run: node packages/testkit/bench/doorbells.bench.ts [--json] [--rounds=N] [--frames=N]
  *   [--models=i40e,e810] [--queues=1,4,16] [--user-ms=N]
  */
-import { cpus } from "node:os";
 import { setImmediate as turn } from "node:timers/promises";
-import { parseArgs } from "node:util";
-import { type Clock, compose, PCI_REGION, systemClock, type VfioDevice } from "@vfmig/core";
 import {
-  createE810VfModel,
-  createGuestDriver,
-  createI40eVfModel,
-  createLoosePort,
+  type Clock,
+  type ComposedDevice,
+  PCI_REGION,
+  systemClock,
+  type VfioDevice,
+} from "@vfmig/core";
+import {
   createManualClock,
   createMappingUser,
-  directEvent,
-  GuestRam,
   type LoosePort,
   type ManualClock,
   type MappingUser,
   type VirtchnlGuestDriver,
   withMappableRegions,
 } from "@vfmig/testkit";
-import { frameTo, pluginOf, quantile, until } from "./vf-parts.ts";
+import { machine, quantile } from "./figures.ts";
+import { benchOptions } from "./options.ts";
+import { composeVf, createGuest, createVf, FRAMES, isDirect, until } from "./vf-parts.ts";
 
-const { values: args } = parseArgs({
-  options: {
-    json: { type: "boolean" },
-    rounds: { type: "string", default: "7" },
-    frames: { type: "string", default: "20000" },
-    models: { type: "string", default: "i40e,e810" },
-    queues: { type: "string", default: "1,4,16" },
-    "user-ms": { type: "string", default: "0" },
-  },
+const options = benchOptions({
+  rounds: 7,
+  frames: 20_000,
+  models: ["i40e", "e810"],
+  queues: [1, 4, 16],
+  "user-ms": 0,
 });
-const ROUNDS = Number(args.rounds);
-const FRAMES = Number(args.frames);
+const { rounds, frames } = options;
 /** Milliseconds that a user takes to let go of its mappings; 0: its next turn. */
-const USER_MS = Number(args["user-ms"]);
+const USER_MS = options["user-ms"];
 
-const RING = 256;
-const IOVA = 0x1_0000_0000n;
-const MAC = "02:00:00:00:00:0a";
 /** Frames each way between two looks of the guest. */
 const BURST = 16;
 
@@ -63,51 +56,20 @@ interface Guest {
 }
 
 async function guestOn(model: string, queues: number, way: Way, clock: Clock): Promise<Guest> {
-  const port = createLoosePort(clock);
-  const create = model === "i40e" ? createI40eVfModel : createE810VfModel;
-  const { device: hardware } = create({
-    name: model,
-    mac: MAC,
-    vsiId: 1,
-    queuePairs: queues,
-    vectors: queues + 1,
-    port: port.port,
-    clock,
-    spoofCheck: false,
-  });
+  const { device: hardware, port } = createVf(model, queues, clock);
   const base = withMappableRegions(hardware, [PCI_REGION.BAR0]);
-  const plugin = await pluginOf(model);
-  const given = { shadow: "while-saving", handBack: true, doorbells: way };
   const device =
-    way === "bare"
-      ? hardware
-      : await compose(base, plugin, { clock, options: plugin.options?.parse(given) });
+    way === "bare" ? hardware : await composeVf(base, model, clock, { doorbells: way });
   const manners = USER_MS > 0 ? "late" : "prompt";
   const user = createMappingUser({ device, hardware, clock, manners, lateMs: USER_MS });
-  const bytes = new Uint8Array(48 << 20);
-  const size = BigInt(bytes.length);
-  await user.mapDma({ iova: IOVA, size, read: true, write: true, memory: { bytes } });
-  const driver = createGuestDriver({
-    device: user,
-    ram: new GuestRam({ bytes, iova: IOVA }),
-    clock,
-    createEvent: directEvent,
-    onFrame() {},
-    onFault(fault) {
-      throw fault;
-    },
-    queuePairs: queues,
-    ringSize: RING,
-  });
+  const driver = await createGuest(user, queues, clock);
   return { driver, port, user, device };
 }
-
-const frames = Array.from({ length: 64 }, (_, flow) => frameTo([2, 0, 0, 0, 0, 0x0a], flow));
 
 /** Frames each way, at moments of the clock that `pass` chooses. */
 function burst({ driver, port }: Guest, from: number): void {
   for (let n = from; n < from + BURST; n++) {
-    const frame = frames[n % frames.length];
+    const frame = FRAMES[n % FRAMES.length];
     if (frame !== undefined) {
       port.deliver(frame);
       driver.send(frame);
@@ -151,7 +113,7 @@ async function perFrame(model: string, queues: number): Promise<FrameRow[]> {
     // oxlint-disable-next-line no-await-in-loop -- one guest after the other
     await settled(guest.driver.start(), clock);
     // Until the device has shown its tails, and every piece of code is warm.
-    for (let n = 0; n < FRAMES; n += BURST) {
+    for (let n = 0; n < frames; n += BURST) {
       burst(guest, n);
       clock.advance(0.5);
     }
@@ -159,18 +121,18 @@ async function perFrame(model: string, queues: number): Promise<FrameRow[]> {
     if (mapped !== (way === "direct")) throw new Error(`${model} ${way}: mapped is ${mapped}`);
     worlds.push({ way, clock, guest, samples: [] as number[], served: 0, past: 0 });
   }
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const world of worlds) {
       const { guest, clock } = world;
       guest.user.clearCounts();
       const began = performance.now();
-      for (let n = 0; n < FRAMES; n += BURST) {
+      for (let n = 0; n < frames; n += BURST) {
         burst(guest, n);
         clock.advance(0.5);
       }
-      world.samples.push(((performance.now() - began) * 1000) / (2 * FRAMES));
-      world.served = guest.user.messages(PCI_REGION.BAR0) / (2 * FRAMES);
-      world.past = guest.user.direct / (2 * FRAMES);
+      world.samples.push(((performance.now() - began) * 1000) / (2 * frames));
+      world.served = guest.user.messages(PCI_REGION.BAR0) / (2 * frames);
+      world.past = guest.user.direct / (2 * frames);
     }
   }
   for (const { guest, clock } of worlds) {
@@ -219,7 +181,7 @@ async function entering(model: string, queues: number): Promise<EnterRow> {
     await guest.driver.start();
     let n = 0;
     const traffic = setInterval(() => burst(guest, (n += BURST)), 2);
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < rounds; round++) {
       // oxlint-disable-next-line no-await-in-loop -- one round after the other
       await enterOnce(guest, way, found[way]);
     }
@@ -243,12 +205,7 @@ async function entering(model: string, queues: number): Promise<EnterRow> {
 async function enterOnce(guest: Guest, way: "direct" | "trapped", into: Entered): Promise<void> {
   const { device, user } = guest;
   const mapped = (): boolean => user.mapped(PCI_REGION.BAR0).length > 0;
-  const status = (): { readonly modes: readonly { readonly tx: string; readonly rx: string }[] } =>
-    (device as unknown as { driverStatus(): never }).driverStatus();
-  const ready = (): boolean =>
-    way === "direct"
-      ? mapped()
-      : status().modes.every(({ tx, rx }) => tx === "direct" && rx === "direct");
+  const ready = (): boolean => (way === "direct" ? mapped() : isDirect(device as ComposedDevice));
   if (!(await until(ready, 60_000))) throw new Error("the guest never had its queues back");
   const began = performance.now();
   const started = device.dmaLogging?.start({ pageSize: 4096, ranges: [] });
@@ -263,8 +220,8 @@ async function enterOnce(guest: Guest, way: "direct" | "trapped", into: Entered)
 
 const perFrameRows: FrameRow[] = [];
 const enterRows: EnterRow[] = [];
-for (const model of args.models.split(",")) {
-  for (const queues of args.queues.split(",").map(Number)) {
+for (const model of options.models) {
+  for (const queues of options.queues) {
     // oxlint-disable-next-line no-await-in-loop -- one world at a time
     perFrameRows.push(...(await perFrame(model, queues)));
     // oxlint-disable-next-line no-await-in-loop -- one world at a time
@@ -272,13 +229,11 @@ for (const model of args.models.split(",")) {
   }
 }
 
-const machine = { cpu: cpus()[0]?.model, cpus: cpus().length, node: process.version };
-if (args.json === true) {
-  const { rounds, frames: count } = args;
-  const result = { benchmark: "doorbells", machine, rounds, frames: count, userMs: USER_MS };
+if (options.json) {
+  const result = { benchmark: "doorbells", machine: machine(), rounds, frames, userMs: USER_MS };
   console.log(JSON.stringify({ ...result, perFrame: perFrameRows, entering: enterRows }));
 } else {
-  console.log(`${FRAMES} frames each way; medians of ${ROUNDS} rounds`);
+  console.log(`${frames} frames each way; medians of ${rounds} rounds`);
   console.log("model queues  doorbells  served a frame  past a frame   us a frame (least, most)");
   for (const row of perFrameRows) {
     console.log(

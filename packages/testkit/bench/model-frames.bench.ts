@@ -5,8 +5,6 @@
  *
  * Run: node packages/testkit/bench/model-frames.bench.ts [--json] [--runs=N] [--frames=N]
  */
-import { cpus } from "node:os";
-import { parseArgs } from "node:util";
 import type { Clock } from "@vfmig/core";
 import { RX_DESCRIPTOR_SIZE } from "@vfmig/iavf";
 import {
@@ -23,29 +21,17 @@ import {
   transport,
   withL4Checksum,
 } from "../src/models/intel-vf/testing/frames.ts";
+import { machine, type Spread, spread } from "./figures.ts";
 import { BATCH, MeasuredDriver, RING } from "./measured-driver.ts";
 import { type Direction, measureFloor } from "./model-floor.ts";
+import { benchOptions } from "./options.ts";
 import { profileParts, type PartShares } from "./profile-parts.ts";
 
-const { values: args } = parseArgs({
-  options: {
-    json: { type: "boolean" },
-    runs: { type: "string", default: "7" },
-    frames: { type: "string", default: "200000" },
-  },
-});
-const runs = Number(args.runs);
-const frames = Number(args.frames);
+const { json, runs, frames } = benchOptions({ runs: 7, frames: 200_000 });
 
 const MAC = "02:00:00:00:00:0a";
 const PEER = "02:00:00:00:00:0b";
 const UDP = 17;
-
-interface Spread {
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
-}
 
 interface Result {
   readonly model: string;
@@ -183,12 +169,6 @@ function measureTx(bench: Bench, bytes: number, total: number, at: number[]): nu
   return (spent * 1e6) / done;
 }
 
-function spread(samples: readonly number[]): Spread {
-  const sorted = samples.toSorted((a, b) => a - b);
-  const at = (part: number): number => sorted[Math.floor((sorted.length - 1) * part)] ?? 0;
-  return { median: at(0.5), min: at(0), max: at(1) };
-}
-
 async function measure(
   model: string,
   direction: Direction,
@@ -231,13 +211,11 @@ for (const model of Object.keys(models)) {
   }
 }
 
-const cpu = cpus()[0]?.model ?? "unknown";
-if (args.json === true) {
-  console.log(
-    JSON.stringify({ benchmark: "model-frames", cpu, node: process.version, runs, results }),
-  );
+const { cpu = "unknown", node } = machine();
+if (json) {
+  console.log(JSON.stringify({ benchmark: "model-frames", cpu, node, runs, results }));
 } else {
-  console.log(`${cpu}, node ${process.version}, medians of ${runs} runs of ${frames} frames`);
+  console.log(`${cpu}, node ${node}, medians of ${runs} runs of ${frames} frames`);
   const rows = results.map((result) => ({
     model: result.model,
     way: result.direction,

@@ -8,49 +8,34 @@
  * Run: node packages/testkit/bench/shadow-switch.bench.ts [--json] [--rounds=N] [--rate=N]
  *   [--models=i40e,e810] [--queues=1,4,16] [--delays=0,1,10]
  */
-import { cpus } from "node:os";
-import { parseArgs } from "node:util";
-import { compose, systemClock, type ComposedDevice } from "@vfmig/core";
+import { type ComposedDevice, systemClock } from "@vfmig/core";
+import type { LoosePort } from "@vfmig/testkit";
+import { machine, quantile } from "./figures.ts";
+import { benchOptions } from "./options.ts";
 import {
-  createE810VfModel,
-  createGuestDriver,
-  createI40eVfModel,
-  createLoosePort,
-  directEvent,
-  GuestRam,
-  type LoosePort,
-} from "@vfmig/testkit";
-import { frameTo, pluginOf, quantile, until } from "./vf-parts.ts";
+  composeVf,
+  createGuest,
+  createVf,
+  FRAMES,
+  isDirect,
+  RING,
+  shadowStatus,
+  until,
+} from "./vf-parts.ts";
 
-const { values: args } = parseArgs({
-  options: {
-    json: { type: "boolean" },
-    rounds: { type: "string", default: "5" },
-    rate: { type: "string", default: "20000" },
-    models: { type: "string", default: "i40e,e810" },
-    queues: { type: "string", default: "1,4,16" },
-    delays: { type: "string", default: "0,1,10" },
-  },
+const options = benchOptions({
+  rounds: 5,
+  rate: 20_000,
+  models: ["i40e", "e810"],
+  queues: [1, 4, 16],
+  delays: [0, 1, 10],
 });
+const { rounds, rate } = options;
 
 /** Answers of the PF between the stop of a pair and its start: DISABLE, then CONFIG and ENABLE. */
 const ANSWERS = 2;
 /** Milliseconds after which a pair that is not back counts as one that stays relayed. */
 const PATIENCE_MS = 8000;
-const RING = 256;
-const IOVA = 0x1_0000_0000n;
-
-interface Window {
-  readonly n: number;
-  readonly kind: "enter" | "leave";
-  readonly ms: number;
-  readonly outcome: string;
-}
-
-interface Status {
-  readonly modes: readonly { readonly tx: string; readonly rx: string }[];
-  readonly switches: readonly Window[];
-}
 
 interface Switched {
   /** Milliseconds until every pair was there. */
@@ -78,7 +63,6 @@ interface Row {
 
 /** Frames at the rate, both ways, for as long as it lives. */
 class Traffic {
-  readonly #frames: readonly Uint8Array[];
   readonly #port: LoosePort;
   readonly #send: (frame: Uint8Array) => boolean;
   readonly #timer: NodeJS.Timeout;
@@ -90,17 +74,16 @@ class Traffic {
   constructor(port: LoosePort, send: (frame: Uint8Array) => boolean) {
     this.#port = port;
     this.#send = send;
-    this.#frames = Array.from({ length: 64 }, (_, flow) => frameTo([2, 0, 0, 0, 0, 0x0a], flow));
     this.#timer = setInterval(() => this.#run(), 1);
   }
 
   #run(): void {
     const now = performance.now();
     // A process that was not run for a while does not make up for it in one burst.
-    this.#owed = Math.min(this.#owed + ((now - this.#last) * Number(args.rate)) / 1000, RING / 4);
+    this.#owed = Math.min(this.#owed + ((now - this.#last) * rate) / 1000, RING / 4);
     this.#last = now;
     for (; this.#owed >= 1; this.#owed--) {
-      const frame = this.#frames[this.#turn++ % this.#frames.length];
+      const frame = FRAMES[this.#turn++ % FRAMES.length];
       if (frame !== undefined && this.#port.deliver(frame) !== "accepted") {
         this.lost++;
       }
@@ -118,48 +101,16 @@ class Traffic {
 }
 
 async function measure(model: string, queues: number, pfReplyDelayMs: number): Promise<Row[]> {
-  const port = createLoosePort(systemClock);
-  const create = model === "i40e" ? createI40eVfModel : createE810VfModel;
-  const { device: base, control } = create({
-    name: model,
-    mac: "02:00:00:00:00:0a",
-    vsiId: 1,
-    queuePairs: queues,
-    vectors: queues + 1,
-    port: port.port,
-    clock: systemClock,
-    spoofCheck: false,
-  });
-  const plugin = await pluginOf(model);
-  const options = plugin.options?.parse({ shadow: "while-saving", handBack: true });
-  const device = await compose(base, plugin, { clock: systemClock, options });
-  const bytes = new Uint8Array(48 << 20);
-  await device.mapDma({
-    iova: IOVA,
-    size: BigInt(bytes.length),
-    read: true,
-    write: true,
-    memory: { bytes },
-  });
-  const driver = createGuestDriver({
-    device,
-    ram: new GuestRam({ bytes, iova: IOVA }),
-    clock: systemClock,
-    createEvent: directEvent,
-    onFrame() {},
-    onFault(fault) {
-      throw fault;
-    },
-    queuePairs: queues,
-    ringSize: RING,
-  });
+  const { device: base, control, port } = createVf(model, queues, systemClock);
+  const device = await composeVf(base, model, systemClock);
+  const driver = await createGuest(device, queues, systemClock);
   await driver.start();
   control.setReplyDelay(pfReplyDelayMs);
   const traffic = new Traffic(port, (frame) => driver.send(frame));
   const enter: Switched = { all: [], windows: [], lost: [], failed: 0 };
   const leave: Switched = { all: [], windows: [], lost: [], failed: 0 };
   let seen = 0;
-  for (let round = 0; round < Number(args.rounds); round++) {
+  for (let round = 0; round < rounds; round++) {
     // oxlint-disable-next-line no-await-in-loop -- one round after the other
     seen = await roundTrip(device, traffic, enter, leave, seen);
   }
@@ -180,7 +131,6 @@ async function roundTrip(
   leave: Switched,
   seen: number,
 ): Promise<number> {
-  const status = (): Status => device.driverStatus() as unknown as Status;
   await until(() => false, 100);
   let { lost } = traffic;
   let began = performance.now();
@@ -191,13 +141,11 @@ async function roundTrip(
   ({ lost } = traffic);
   began = performance.now();
   await device.dmaLogging?.stop();
-  const direct = (): boolean =>
-    status().modes.every(({ tx, rx }) => tx === "direct" && rx === "direct");
-  if (await until(direct, PATIENCE_MS)) {
+  if (await until(() => isDirect(device), PATIENCE_MS)) {
     leave.all.push(performance.now() - began);
   }
   leave.lost.push(traffic.lost - lost);
-  const windows = status().switches.filter(({ n }) => n > seen);
+  const windows = shadowStatus(device).switches.filter(({ n }) => n > seen);
   for (const { kind, ms, outcome } of windows) {
     const into = kind === "enter" ? enter : leave;
     into.windows.push(ms);
@@ -222,23 +170,21 @@ function rowOf(
   };
 }
 
-const numbers = (text: string): number[] => text.split(",").map(Number);
 const rows: Row[] = [];
-for (const model of args.models.split(",")) {
-  for (const queues of numbers(args.queues)) {
-    for (const delay of numbers(args.delays)) {
+for (const model of options.models) {
+  for (const queues of options.queues) {
+    for (const delay of options.delays) {
       // oxlint-disable-next-line no-await-in-loop -- one world at a time
       rows.push(...(await measure(model, queues, delay)));
     }
   }
 }
 
-const machine = { cpu: cpus()[0]?.model, cpus: cpus().length, node: process.version };
-if (args.json === true) {
-  const { rounds, rate } = args;
-  console.log(JSON.stringify({ benchmark: "shadow-switch", machine, rounds, rate, rows }));
+if (options.json) {
+  const result = { benchmark: "shadow-switch", machine: machine(), rounds, rate };
+  console.log(JSON.stringify({ ...result, rows }));
 } else {
-  console.log(`${args.rate} frames a second each way; medians of ${args.rounds} rounds, ms`);
+  console.log(`${rate} frames a second each way; medians of ${rounds} rounds, ms`);
   console.log("model queues  PF  way     all pairs   one pair (most)   floor   frames lost (most)");
   for (const row of rows) {
     console.log(
