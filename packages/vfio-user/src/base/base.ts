@@ -2,15 +2,19 @@ import { join, resolve } from "node:path";
 import {
   type BaseContext,
   type BaseDefinition,
+  checkIrqRequest,
   defineBase,
   type DeviceInfo,
+  quietLogger,
   VfmigError,
   type VfioDevice,
 } from "@vfmig/core";
-import { createLinuxIo } from "@vfmig/linux";
+import { createLinuxIo, type NativeIo } from "@vfmig/linux";
 import { z } from "zod";
 import { connectVfioUser, type VfioUserClient } from "../client/client.ts";
 import { PACKAGE_VERSION } from "../package-version.ts";
+import { HostEvents } from "./host-events.ts";
+import { ownIrqs } from "./own-irqs.ts";
 
 /** Milliseconds between two attempts to connect. */
 const RETRY_MS = 50;
@@ -43,7 +47,8 @@ const options: z.ZodType<VfioUserBaseOptions> = z
 
 /**
  * Takes the device of another vfio-user server as a base. Its regions are reached by messages alone, so
- * that no fd of it counts as mapped there.
+ * that no fd of it counts as mapped there. When the server's side wants the device back, `onHostRequest` of
+ * the context is called, as for a device of this machine.
  *
  * @throws VfmigError `ERR_VFMIG_VFIO_USER_TIMEOUT` where no server appears, and those of
  * {@link connectVfioUser}
@@ -52,7 +57,16 @@ const base: BaseDefinition<VfioUserBaseOptions> = defineBase({
   name: "vfio-user",
   version: PACKAGE_VERSION,
   options,
-  open: async (context) => served(await connect(context, pathOf(context)), context),
+  async open(context) {
+    const io = createLinuxIo();
+    const client = await connect(io, context, pathOf(context));
+    try {
+      return served(client, await listen(io, client, context), context);
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+  },
 });
 
 export default base;
@@ -66,11 +80,11 @@ function pathOf({
 }
 
 async function connect(
+  io: NativeIo,
   { clock, logger, device, options: { connectMs, accessMs } }: BaseContext<VfioUserBaseOptions>,
   path: string,
 ): Promise<VfioUserClient> {
   const end = clock.now() + connectMs;
-  const io = createLinuxIo();
   for (;;) {
     try {
       const settings = { io, path, clock, logger, regionFds: false, syncTimeoutMs: accessMs };
@@ -97,26 +111,44 @@ function nobody(device: string, path: string, ms: number, cause: unknown): Vfmig
   );
 }
 
+/** The events by which the server's side tells its client something; none where the device has none. */
+function listen(
+  io: NativeIo,
+  client: VfioUserClient,
+  { device, clock, logger, onHostRequest }: BaseContext<VfioUserBaseOptions>,
+): Promise<HostEvents> {
+  const { irqs, pci } = client.info;
+  return HostEvents.arm({
+    io,
+    device,
+    irqs: pci ? irqs : [],
+    logger: quietLogger(logger, clock),
+    onRequest: onHostRequest,
+    set: (request) => client.setIrqs(request),
+  });
+}
+
 /** The remote device under this configuration's name for it. */
 function served(
   client: VfioUserClient,
-  { device: name, options: { addressBits } }: BaseContext<VfioUserBaseOptions>,
+  hostEvents: HostEvents,
+  context: BaseContext<VfioUserBaseOptions>,
 ): VfioDevice {
   const { device } = client;
+  const info = ownInfo(device.info, context);
   /** Unmaps that are not answered yet: closing the connection under them would make errors of them. */
   const pending = new Set<Promise<void>>();
-  const iovaWindows = [{ first: 0n, last: (1n << BigInt(addressBits)) - 1n }];
   return {
-    get info(): DeviceInfo {
-      const { identity, ...info } = device.info;
-      const own = { device: name, base: { name: "vfio-user", version: PACKAGE_VERSION } };
-      return { ...info, iovaWindows, identity: { ...identity, ...own } };
-    },
+    info,
     migration: device.migration,
     dmaLogging: device.dmaLogging,
     readRegion: (index, offset, into) => device.readRegion(index, offset, into),
     writeRegion: (index, offset, from) => device.writeRegion(index, offset, from),
-    setIrqs: (request) => device.setIrqs(request),
+    setIrqs(request) {
+      checkIrqRequest(info.irqs, request, "base");
+      if (hostEvents.has(request.index)) hostEvents.set(request);
+      else device.setIrqs(request);
+    },
     mapDma: (mapping) => device.mapDma(mapping),
     unmapDma: (range) => {
       const unmapped = Promise.resolve(device.unmapDma(range));
@@ -126,8 +158,22 @@ function served(
     },
     reset: () => device.reset(),
     async [Symbol.asyncDispose]() {
+      hostEvents.close();
       await Promise.allSettled(pending);
       await client.close();
     },
+  };
+}
+
+/** What the server tells of its device, as this configuration has it; nothing changes it, since nobody maps it. */
+function ownInfo(
+  { identity, ...info }: DeviceInfo,
+  { device, options: { addressBits } }: BaseContext<VfioUserBaseOptions>,
+): DeviceInfo {
+  return {
+    ...info,
+    irqs: ownIrqs(info.irqs),
+    iovaWindows: [{ first: 0n, last: (1n << BigInt(addressBits)) - 1n }],
+    identity: { ...identity, device, base: { name: "vfio-user", version: PACKAGE_VERSION } },
   };
 }

@@ -20,6 +20,8 @@ export const REGISTER = {
   RAISE: 0x100,
   /** Write an address: the device stores 0xd0 in guest memory there, and logs the page. */
   STORE: 0x108,
+  /** Write an irq index: raises its event, where {@link MemoryDeviceOptions.hostEvents} says that it has one. */
+  TELL: 0x110,
 } as const;
 
 export const BAR_BYTES = 8192;
@@ -42,6 +44,8 @@ export class Gate {
 export interface MemoryDeviceOptions {
   /** Adds a mappable region 2 backed by this file. */
   readonly mmapFd?: number;
+  /** It has a REQ event beside the ERR event, and `REGISTER.TELL` raises them. */
+  readonly hostEvents?: boolean;
 }
 
 /** A device of plain memory with a doorbell, a way to store into the guest, and full facets. */
@@ -52,6 +56,8 @@ export class MemoryDevice implements VfioDevice {
   readonly mappings: Map<bigint, DmaMapping> = new Map();
   readonly vectors: (IrqEvent | undefined)[] = [];
   readonly irqRequests: IrqRequest[] = [];
+  /** The events of ERR and REQ, by index. */
+  readonly hostEvents: Map<number, IrqEvent> = new Map();
   readonly migration: MemoryMigration = new MemoryMigration(this);
   readonly dmaLogging: MemoryLogging = new MemoryLogging();
   /** Areas that a client holds mapped, as `region/offset`. */
@@ -76,7 +82,7 @@ export class MemoryDevice implements VfioDevice {
       pci: true,
       resettable: true,
       regions: regions(options.mmapFd),
-      irqs: [1, 0, 64, 1, 0].map((count, index) => ({
+      irqs: [1, 0, 64, 1, options.hostEvents === true ? 1 : 0].map((count, index) => ({
         index,
         count,
         eventfd: true,
@@ -95,11 +101,13 @@ export class MemoryDevice implements VfioDevice {
   writeRegion(index: number, offset: number, from: Uint8Array): void {
     if (index === 0 && offset === REGISTER.RAISE) this.vectors[from[0] ?? 0]?.signal();
     else if (index === 0 && offset === REGISTER.STORE) this.#store(from);
+    else if (index === 0 && offset === REGISTER.TELL) this.hostEvents.get(from[0] ?? 0)?.signal();
     else this.#memory(index).set(from, offset);
   }
 
   setIrqs(request: IrqRequest): void {
     this.irqRequests.push(request);
+    if (request.index > 2) this.#setHostEvent(request);
     if (request.index !== 2 || request.action !== "trigger") return;
     if (request.count === 0) this.vectors.length = 0;
     for (let i = 0; i < request.count; i += 1) {
@@ -142,6 +150,12 @@ export class MemoryDevice implements VfioDevice {
     if (index === 0 || index === 1) return this.bar;
     if (index === 7) return this.config;
     throw new VfmigError("ERR_VFMIG_REGION_INDEX", `no region ${index}`, { layer: "testkit" });
+  }
+
+  #setHostEvent({ index, data, count }: IrqRequest): void {
+    const event = data.kind === "event" ? data.events[0] : undefined;
+    if (event !== undefined) this.hostEvents.set(index, event);
+    else if (data.kind === "event" || count === 0) this.hostEvents.delete(index);
   }
 
   #store(from: Uint8Array): void {
