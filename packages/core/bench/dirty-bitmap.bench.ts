@@ -7,20 +7,12 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { DirtyBitmap } from "@vfmig/core";
-
-const PAGE = 4096;
-const GIB = 2 ** 30;
+import { createRandom, dirtyRuns, GIB, PAGE, type Spread, spread } from "./dirty-parts.ts";
 
 const { values: args } = parseArgs({
   options: { json: { type: "boolean" }, runs: { type: "string", default: "11" } },
 });
 const runs = Number(args.runs);
-
-interface Spread {
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
-}
 
 interface ReadResult {
   readonly memoryGib: number;
@@ -32,21 +24,6 @@ interface ReadResult {
   readonly ratio: number;
 }
 
-function spread(samples: readonly number[]): Spread {
-  const sorted = samples.toSorted((a, b) => a - b);
-  const at = (part: number): number => sorted[Math.floor((sorted.length - 1) * part)] ?? 0;
-  return { median: at(0.5), min: at(0), max: at(1) };
-}
-
-/** Numerical Recipes' LCG: the same pages in each run. */
-function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
 function milliseconds(work: () => void): number {
   const start = performance.now();
   work();
@@ -55,13 +32,8 @@ function milliseconds(work: () => void): number {
 
 /** Marks about `share` of `pages`: alone, or in runs of 512 (2 MiB, a huge page). */
 function mark(dirty: DirtyBitmap, pages: number, share: number, clustered: boolean): void {
-  const random = createRandom(7);
   const run = clustered ? 512 : 1;
-  // Random pages hit each other; this many draws leave the wanted share.
-  const draws = share === 0 ? 0 : Math.round((-Math.log(1 - share) * pages) / run);
-  for (let i = 0; i < draws; i++) {
-    dirty.set(Math.floor((random() * pages) / run) * run * PAGE, run * PAGE);
-  }
+  for (const page of dirtyRuns(pages, share, run)) dirty.set(page * PAGE, run * PAGE);
 }
 
 function flatten(dirty: DirtyBitmap, pages: number): Uint8Array {

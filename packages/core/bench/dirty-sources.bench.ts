@@ -13,9 +13,7 @@ import {
   type IovaRange,
   type VfioDevice,
 } from "@vfmig/core";
-
-const PAGE = 4096;
-const GIB = 2 ** 30;
+import { dirtyRuns, GIB, PAGE, spread } from "./dirty-parts.ts";
 
 const { values: args } = parseArgs({
   options: { json: { type: "boolean" }, runs: { type: "string", default: "11" } },
@@ -45,15 +43,7 @@ class FlatLog implements DmaLoggingFacet {
 function pagesOf(gib: number, share: number, run: number): Uint8Array {
   const pages = (gib * GIB) / PAGE;
   const bitmap = new Uint8Array(pages / 8);
-  let state = 7;
-  const random = (): number => {
-    // Numerical Recipes' LCG: the same pages in each run.
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-  const draws = share === 0 ? 0 : Math.round((-Math.log(1 - share) * pages) / run);
-  for (let n = 0; n < draws; n++) {
-    const first = Math.floor((random() * pages) / run) * run;
+  for (const first of dirtyRuns(pages, share, run)) {
     for (let page = first; page < first + run; page++) {
       bitmap[page >> 3] = (bitmap[page >> 3] ?? 0) | (1 << (page & 7));
     }
@@ -94,9 +84,7 @@ interface Row {
   readonly allocated: number;
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-}
+const median = (samples: readonly number[]): number => spread(samples).median;
 
 async function measure(gib: number, share: number, run: number): Promise<Row> {
   const pages = pagesOf(gib, share, run);
