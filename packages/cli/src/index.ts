@@ -1,2 +1,3 @@
-export { EXIT, exitCodeFor } from "./exit-codes.ts";
+export { exitCodeFor } from "./exit-code-for.ts";
+export { EXIT } from "./exit-codes.ts";
 export { runCli } from "./program.ts";

@@ -1,9 +1,11 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { VfmigError } from "@vfmig/core";
+import { DRIVER_MODES, VfmigError } from "@vfmig/core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { EXIT, EXIT_WORDS, exitCodeFor } from "./exit-codes.ts";
+import { exitCodeFor } from "./exit-code-for.ts";
+import { EXIT, EXIT_WORDS } from "./exit-codes.ts";
+import { DRIVER_MODE_CHOICES } from "./input/driver-modes.ts";
 import { runCli } from "./program.ts";
 
 const NAMES = Object.keys(EXIT) as (keyof typeof EXIT)[];
@@ -83,7 +85,12 @@ describe("vfmig", () => {
 
   it("says which numbers an option takes, and ends with 2", async () => {
     expect(await runCli(["demo", "--repeat", "1.5"])).toBe(2);
-    expect(err).toContain('--repeat takes a whole number from 0 to 100000, not "1.5"');
+    expect(err).toContain("'--repeat <n>' argument '1.5' is invalid");
+    expect(err).toContain("It takes a whole number from 0 to 100000.");
+  });
+
+  it("offers every mode that a driver can run in", () => {
+    expect(DRIVER_MODE_CHOICES).toEqual(DRIVER_MODES);
   });
 
   it("ends with 3 where there is no configuration, and says where it looked", async () => {

@@ -1,6 +1,5 @@
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
-import { VfmigError } from "@vfmig/core";
 import { configCommand } from "./commands/config.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { devicesCommand } from "./commands/devices.ts";
@@ -9,7 +8,7 @@ import { recordingCommands } from "./commands/recording.ts";
 import { replaceCommand } from "./commands/replace.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { stateCommand } from "./commands/state.ts";
-import { EXIT, exitCodeFor, exitCodeHelp } from "./exit-codes.ts";
+import { EXIT, exitCodeHelp } from "./exit-codes.ts";
 import { createTerminal, type Terminal } from "./output/terminal.ts";
 
 /** What every command gets. */
@@ -25,7 +24,9 @@ const HELP_AFTER = `
 Results go to stdout, everything else to stderr; every command takes --json.`;
 
 /**
- * Runs one command line.
+ * Runs one command line. The commands are declared here with all that help says of them; what a command does is
+ * loaded when it is run, since over a slow file system loading everything takes seconds.
+ *
  * @param words what follows the program's name
  * @returns the exit code
  */
@@ -56,16 +57,12 @@ export async function runCli(words: readonly string[]): Promise<number> {
     await program.parseAsync(words, { from: "user" });
     return code;
   } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
+    // Whoever made no mistake is not kept waiting for what tells of one.
+    const { reportError, reportUsage } = await import("./output/report-error.ts");
     const json = words.includes("--json");
-    if (error instanceof CommanderError) {
-      if (error.exitCode === 0) return EXIT.ok;
-      // What commander has written on stderr already.
-      const message = error.message.replace(/^error: /u, "");
-      if (json) reportJson(terminal, usageError(message));
-      return EXIT.usage;
-    }
-    report(terminal, error, json);
-    return exitCodeFor(error);
+    if (!(error instanceof CommanderError)) return reportError(terminal, error, json);
+    return reportUsage(terminal, error.message, json);
   }
 }
 
@@ -73,29 +70,4 @@ export async function runCli(words: readonly string[]): Promise<number> {
 function tellExitCodes(command: Command): void {
   command.addHelpText("after", exitCodeHelp());
   for (const each of command.commands) tellExitCodes(each);
-}
-
-function usageError(message: string): VfmigError {
-  return new VfmigError("ERR_VFMIG_CLI_USAGE", message, { layer: "cli" });
-}
-
-function reportJson(terminal: Terminal, error: unknown): void {
-  const plain = VfmigError.is(error)
-    ? { code: error.code, layer: error.layer, message: error.message, details: error.details }
-    : { code: null, layer: null, message: String(error) };
-  terminal.result(JSON.stringify({ schemaVersion: 1, error: plain }, bigintsAsText));
-}
-
-function report(terminal: Terminal, error: unknown, json: boolean): void {
-  if (json) reportJson(terminal, error);
-  if (!VfmigError.is(error)) {
-    terminal.note(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    terminal.note("This is a fault in vfmig; please report it with the lines above.");
-    return;
-  }
-  terminal.note(`${error.code} (${error.layer}): ${error.message}`);
-}
-
-function bigintsAsText(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? value.toString() : value;
 }

@@ -5,10 +5,9 @@
  *
  * Run: node packages/host/bench/dirty-pages.bench.ts [--json] [--moves=N] [--models=i40e,e810]
  */
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { findConfig, type MoveReport, silentLogger, systemClock } from "@vfmig/core";
-import { openHost, runScenario } from "@vfmig/host";
+import type { MoveReport } from "@vfmig/core";
+import { demoMoves, quantile } from "./demo-moves.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -21,7 +20,6 @@ const { values: args } = parseArgs({
   },
 });
 
-const demo = fileURLToPath(new URL("../../../examples/demo", import.meta.url));
 /** Of the scenario's guest: slots of an Rx ring, and bytes of a buffer. */
 const POSTED_PAGES = (512 * 2048) / 4096;
 
@@ -41,9 +39,7 @@ interface Row {
   readonly forgotten: number;
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? 0;
-}
+const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 function rowOf(model: string, mode: string, queues: number, moves: readonly MoveReport[]): Row {
   const all = moves.map(({ dirty }) => dirty);
@@ -63,21 +59,10 @@ function rowOf(model: string, mode: string, queues: number, moves: readonly Move
 }
 
 async function measure(model: string, mode: string, queues: number): Promise<Row> {
-  await using host = await openHost({
-    config: await findConfig(demo, model),
-    logger: silentLogger,
-    clock: systemClock,
-    driverOptions: { shadow: mode },
-  });
-  const { moves } = await runScenario(host, {
-    moves: Number(args.moves),
-    rate: Number(args.rate),
-    seed: 1,
-    options: { queuePairs: queues },
-    signal: new AbortController().signal,
-    progress: () => {},
-  });
-  return rowOf(model, mode, queues, moves);
+  const [moves, rate] = [Number(args.moves), Number(args.rate)];
+  const options = { driverOptions: { shadow: mode } };
+  const report = await demoMoves({ model, queuePairs: queues, moves, rate }, options);
+  return rowOf(model, mode, queues, report.moves);
 }
 
 const rows: Row[] = [];

@@ -5,10 +5,9 @@
  *
  * Run: node packages/host/bench/stop-to-run.bench.ts [--json] [--moves=N] [--models=i40e,e810]
  */
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { findConfig, type MoveReport, silentLogger, systemClock } from "@vfmig/core";
-import { openHost, runScenario } from "@vfmig/host";
+import type { MoveReport } from "@vfmig/core";
+import { demoMoves, quantile } from "./demo-moves.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -20,7 +19,6 @@ const { values: args } = parseArgs({
   },
 });
 
-const demo = fileURLToPath(new URL("../../../examples/demo", import.meta.url));
 /** The source stops its queues; the target configures and enables its own. */
 const ANSWERS = 2;
 
@@ -34,11 +32,6 @@ interface Row {
   /** Median of each step. */
   readonly steps: Readonly<Record<string, number>>;
   readonly lost: number;
-}
-
-function quantile(values: readonly number[], part: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0;
 }
 
 function steps(moves: readonly MoveReport[]): Record<string, number> {
@@ -55,20 +48,10 @@ function steps(moves: readonly MoveReport[]): Record<string, number> {
 }
 
 async function measure(model: string, pfDelayMs: number, queues: number): Promise<Row> {
-  await using host = await openHost({
-    config: await findConfig(demo, model),
-    logger: silentLogger,
-    clock: systemClock,
-    baseOptions: { pfReplyDelayMs: pfDelayMs },
-  });
-  const { moves, flows } = await runScenario(host, {
-    moves: Number(args.moves),
-    rate: 1000,
-    seed: 1,
-    options: { queuePairs: queues },
-    signal: new AbortController().signal,
-    progress: () => {},
-  });
+  const { moves, flows } = await demoMoves(
+    { model, queuePairs: queues, moves: Number(args.moves), rate: 1000 },
+    { baseOptions: { pfReplyDelayMs: pfDelayMs } },
+  );
   const times = moves.map(({ stopToRunMs }) => stopToRunMs);
   return {
     model,

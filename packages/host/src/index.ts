@@ -5,11 +5,4 @@ export { openHost, traceFileOf, type Host, type HostOptions } from "./host.ts";
 export { runScenario, type ScenarioRun } from "./run-scenario.ts";
 export type { DeviceProcess } from "./device-process/device-process.ts";
 export { replayFile, type ReplayFileOptions } from "./replaying/replay-file.ts";
-export {
-  bindPciDevice,
-  pciDevices,
-  unbindPciDevice,
-  type BindOutcome,
-  type ListedDevice,
-  type PciRoots,
-} from "./pci/devices.ts";
+export type { ListedDevice } from "./pci/devices.ts";

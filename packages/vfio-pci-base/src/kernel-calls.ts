@@ -1,4 +1,4 @@
-import { VfmigError, type VfmigErrorCode } from "@vfmig/core";
+import { VfmigError, type VfmigErrorCode } from "@vfmig/core/errors";
 import type { IoctlPointer, NativeIo } from "@vfmig/linux";
 import type { Command } from "./uapi/commands.ts";
 

@@ -1,9 +1,13 @@
 import type { Command } from "commander";
-import { packageIntegrity, resolvePackage } from "@vfmig/core";
 import type { CommandContext } from "../program.ts";
 
+export interface IntegrityOptions {
+  readonly folder: string;
+  readonly json?: boolean;
+}
+
 /** `vfmig plugin integrity`: what to write into the configuration to pin a plugin's bytes. */
-export function pluginCommand(program: Command, { terminal }: CommandContext): void {
+export function pluginCommand(program: Command, context: CommandContext): void {
   const plugin = program.command("plugin").description("Look at a plugin before it is chosen.");
   plugin
     .command("integrity")
@@ -25,10 +29,8 @@ Example:
   vfmig plugin integrity @vfmig/plugin-i40e --folder examples/demo    as the configuration there finds it
   then write driver: { package: "@vfmig/plugin-i40e", integrity: "sha512-..." }`,
     )
-    .action(async (name: string, options: { readonly folder: string; readonly json?: boolean }) => {
-      const { version, root } = await resolvePackage(name, options.folder);
-      const integrity = await packageIntegrity(root);
-      const report = { schemaVersion: 1, package: name, version, integrity };
-      terminal.result(options.json ? JSON.stringify(report) : integrity);
+    .action(async (name: string, options: IntegrityOptions) => {
+      const { printIntegrity } = await import("../actions/plugin.ts");
+      await printIntegrity(name, options, context);
     });
 }

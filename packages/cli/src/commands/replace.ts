@@ -1,9 +1,7 @@
 import type { Command } from "commander";
-import { askControl } from "@vfmig/host";
-import type { ReplacementOutcome } from "@vfmig/core";
 import type { CommandContext } from "../program.ts";
 
-interface ReplaceOptions {
+export interface ReplaceOptions {
   readonly with: string;
   readonly control: string;
   readonly json?: boolean;
@@ -28,28 +26,8 @@ export function replaceCommand(program: Command, context: CommandContext): void 
     .requiredOption("--control <path>", "control socket of the host (vfmig serve --control)")
     .option("--json", "print one JSON object on stdout")
     .addHelpText("after", EXAMPLES)
-    .action((name: string, options: ReplaceOptions) => replace(name, options, context));
-}
-
-async function replace(
-  name: string,
-  options: ReplaceOptions,
-  { terminal }: CommandContext,
-): Promise<void> {
-  const path = `/devices/${encodeURIComponent(name)}/replace`;
-  const answer = await askControl(options.control, "POST", path, { with: options.with });
-  if (options.json) return terminal.result(JSON.stringify(answer));
-  // Answered by a host of the same version; what it says is shown, not relied upon.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  const { windowMs, phases, stateBytes } = answer["outcome"] as ReplacementOutcome;
-  const steps = Object.entries(phases)
-    .filter(([step]) => step !== "ahead")
-    .map(([step, ms]) => `${step} ${ms.toFixed(1)}`);
-  terminal.result(
-    [
-      `${name} is now ${String(answer["entry"])}`,
-      `  pause       ${windowMs.toFixed(1)} ms (${steps.join(", ")})`,
-      `  state       ${stateBytes} bytes, after ${phases.ahead.toFixed(1)} ms of preparation`,
-    ].join("\n"),
-  );
+    .action(async (name: string, options: ReplaceOptions) => {
+      const { replace } = await import("../actions/replace.ts");
+      await replace(name, options, context);
+    });
 }

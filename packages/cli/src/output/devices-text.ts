@@ -1,4 +1,4 @@
-import type { ListedDevice } from "@vfmig/host";
+import type { ListedDevice } from "@vfmig/host/pci";
 import { table } from "./table.ts";
 
 const hex = (value: number): string => value.toString(16).padStart(4, "0");

@@ -1,4 +1,5 @@
-import { valid, validRange } from "semver";
+import valid from "semver/functions/valid.js";
+import validRange from "semver/ranges/valid.js";
 import { z } from "zod";
 import { describeIssues, formatIssues } from "../config/issues.ts";
 import type { ConfigIssue } from "../config/issues.ts";

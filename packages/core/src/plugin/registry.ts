@@ -1,4 +1,4 @@
-import { satisfies } from "semver";
+import satisfies from "semver/functions/satisfies.js";
 import { deepFreeze } from "../config/deep-freeze.ts";
 import type { DriverIdentity, PciIdentity } from "../device/info.ts";
 import { VfmigError } from "../errors/vfmig-error.ts";

@@ -1,4 +1,4 @@
-import { VfmigError } from "@vfmig/core";
+import { VfmigError } from "@vfmig/core/errors";
 import { fromWireError } from "../device-process/wire-error.ts";
 
 /** Milliseconds without an answer; a replacement may open a device first. */

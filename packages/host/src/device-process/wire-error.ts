@@ -1,4 +1,4 @@
-import { ERROR_CODES, VfmigError, type Layer, type VfmigErrorCode } from "@vfmig/core";
+import { ERROR_CODES, VfmigError, type Layer, type VfmigErrorCode } from "@vfmig/core/errors";
 import type { WireError } from "./protocol.ts";
 
 /** Makes an error fit for the channel between processes; causes become part of the message. */

@@ -10,6 +10,8 @@ import {
   type SystemRoots,
 } from "../sysfs/sysfs.ts";
 
+export type { GroupMember, SystemRoots };
+
 /** One PCI function or mediated device, as far as passing it through is concerned. */
 export interface ListedDevice {
   /** PCI address, or the UUID of a mediated device. */

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
-import { access, stat } from "node:fs/promises";
+import { access, readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { VfmigError } from "@vfmig/core";
+import { VfmigError } from "@vfmig/core/errors";
 
 /**
  * Checks, before anything starts, that a file of an option can be written: its folder is there and may be
@@ -30,17 +30,15 @@ async function reasonAgainst(folder: string): Promise<string | undefined> {
   );
 }
 
-/**
- * Parses a size of memory, as QEMU takes it: bytes, or with K, M, G or T behind it.
- * @throws VfmigError `ERR_VFMIG_CLI_USAGE`
- */
-export function memorySize(text: string): string {
-  if (/^0*[1-9]\d*[KMGT]$/i.test(text) || (/^\d+$/.test(text) && Number(text) >= 2 ** 20)) {
-    return text;
+/** A file that the command line names. @throws VfmigError `ERR_VFMIG_CLI_FILE` */
+export async function bytesOf(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new VfmigError(
+      "ERR_VFMIG_CLI_FILE",
+      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}. Check the path.`,
+      { layer: "cli", details: { file }, cause: error },
+    );
   }
-  throw new VfmigError(
-    "ERR_VFMIG_CLI_USAGE",
-    `--memory takes a size such as 512M or 4G, at least a mebibyte, not "${text}".`,
-    { layer: "cli", details: { option: "--memory", given: text } },
-  );
 }
