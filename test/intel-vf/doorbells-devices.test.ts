@@ -11,6 +11,7 @@ import {
   untilMapped,
   userOf,
 } from "./rig/doorbells.ts";
+import { endWell } from "./rig/end.ts";
 import { FAMILIES } from "./rig/family.ts";
 import { facets, move } from "./rig/move.ts";
 import { flow, meddling, modes, spoil, startLog, stopLog, turn, under } from "./rig/shadow.ts";
@@ -42,9 +43,7 @@ describe.each(FAMILIES)("$name", (family) => {
       await move(world, 1);
       await flow(world, 800);
       expect([mappedPages(world), userOf(world).direct]).toEqual([[], 0]);
-      world.quiesce();
-      expect(world.wrongs()).toEqual([]);
-      await world.close();
+      await endWell(world);
     },
   );
 
@@ -99,9 +98,7 @@ describe.each(FAMILIES)("$name", (family) => {
     // Some were never used, and some were.
     const used = world.driver.indices.map(({ txNextToUse }) => txNextToUse > 0);
     expect(new Set(used).size).toBe(2);
-    world.quiesce();
-    expect(world.wrongs()).toEqual([]);
-    await world.close();
+    await endWell(world);
   });
 
   test("a PF that stops no pair leaves the guest its rings and its doorbells", async () => {
@@ -121,9 +118,7 @@ describe.each(FAMILIES)("$name", (family) => {
     userOf(world).clearCounts();
     await flow(world, 500);
     expect(queueMessages(world)).toBe(0);
-    world.quiesce();
-    expect(world.wrongs()).toEqual([]);
-    await world.close();
+    await endWell(world);
   });
 
   test("masks and intervals that a guest has set by itself stay what they are", async () => {

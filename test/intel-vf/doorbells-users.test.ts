@@ -9,6 +9,7 @@ import {
   untilMapped,
   userOf,
 } from "./rig/doorbells.ts";
+import { endWell } from "./rig/end.ts";
 import { FAMILIES } from "./rig/family.ts";
 import { facets, move } from "./rig/move.ts";
 import { flow, modes, startLog, stopLog, under, untilDirect } from "./rig/shadow.ts";
@@ -38,9 +39,7 @@ describe.each(FAMILIES)("$name", (family) => {
       userOf(world).manners = "prompt";
       await move(world, 1);
       await untilMapped(world);
-      world.quiesce();
-      expect(world.wrongs()).toEqual([]);
-      await world.close();
+      await endWell(world);
     });
 
     test("and does not let go has all of its memory count as written", async () => {
@@ -55,9 +54,7 @@ describe.each(FAMILIES)("$name", (family) => {
       expect([...bitmap]).toEqual([255, 255, 255, 255]);
       await stopLog(world);
       await flow(world, 500);
-      world.quiesce();
-      expect(world.wrongs()).toEqual([]);
-      await world.close();
+      await endWell(world);
     });
 
     test("and cannot be asked is named at once; one that has nothing mapped is in nobody's way", async () => {
@@ -78,9 +75,7 @@ describe.each(FAMILIES)("$name", (family) => {
       });
       expect(world.clock.now() - asked).toBeLessThan(5);
       await flow(world, 500);
-      world.quiesce();
-      expect(world.wrongs()).toEqual([]);
-      await world.close();
+      await endWell(world);
     });
 
     test("and takes its time rings its queues until then, and nothing of it is lost", async () => {
@@ -115,9 +110,7 @@ describe.each(FAMILIES)("$name", (family) => {
       await under(world, started);
       expect([done, modes(world)]).toEqual([["answered", "started"], new Set(["direct"])]);
       await stopLog(world);
-      world.quiesce();
-      expect(world.wrongs()).toEqual([]);
-      await world.close();
+      await endWell(world);
     });
 
     test("may send messages too while it is asked, and both count", async () => {
@@ -139,9 +132,7 @@ describe.each(FAMILIES)("$name", (family) => {
       await under(world, started);
       expect(mappedPages(world)).toEqual([]);
       await flow(world, 500);
-      world.quiesce();
-      expect(world.wrongs()).toEqual([]);
-      await world.close();
+      await endWell(world);
     });
 
     test("is asked no more when the device is closed", async () => {
