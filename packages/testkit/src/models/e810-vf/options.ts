@@ -1,8 +1,6 @@
+import { BAR0_SIZE_E810 } from "@vfmig/iavf";
 import { z } from "zod";
 import { hostSetMac, vfOptionsShape, type VfModelOptions } from "../intel-vf/options.ts";
-
-/** BAR0 of an E810's VF (8086:1889), in bytes. */
-export const BAR0_SIZE_E810 = 0x2_0000;
 
 /**
  * Options of an E810 VF. Defaults: 16 pairs, 17 vectors, 25,000 Mbit/s (of 100, 1000, 2500, 5000, 10000,

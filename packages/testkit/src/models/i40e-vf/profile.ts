@@ -1,7 +1,4 @@
 import { DYN_CTL, QUEUE_TAIL_MASK } from "@vfmig/iavf";
-import type { FunctionSpec } from "../pci/function-table.ts";
-import { EXTENDED_CAPABILITY } from "../pci/function-table.ts";
-import type { VfModelOptions } from "../intel-vf/options.ts";
 import type { VfProfile } from "../intel-vf/profile.ts";
 import { registerTable } from "../intel-vf/register-table.ts";
 import { i40eDialect } from "./pf/dialect.ts";
@@ -18,7 +15,14 @@ const LUT_MASK = 0x0f0f_0f0f;
 /** A VF of the 700 series, 8086:154c, with an i40e PF. Offsets from published dumps. */
 export const i40eProfile: VfProfile = {
   name: "i40e-vf",
-  config,
+  function: {
+    device: 0x154c,
+    // 2048 bytes.
+    payload: 4,
+    // 8 GT/s, x8.
+    linkCapabilities: 0x83,
+    ari: 0x150,
+  },
   registers: registerTable({
     txTailMask: QUEUE_TAIL_MASK,
     rxTailMask: RX_TAIL_MASK,
@@ -34,38 +38,3 @@ export const i40eProfile: VfProfile = {
   flrClearsMailbox: "hardware",
   dialect: i40eDialect,
 };
-
-function config({ revision, vectors, bar0Size }: VfModelOptions): FunctionSpec {
-  return {
-    vendor: 0x8086,
-    device: 0x154c,
-    revision,
-    classCode: 0x02_0000,
-    subsystemVendor: 0x8086,
-    subsystemDevice: 0,
-    bars: [
-      { index: 0, size: bar0Size },
-      { index: 3, size: 0x4000 },
-    ],
-    msix: { offset: 0x70, vectors, bar: 3, tableOffset: 0, pendingOffset: 0x2000 },
-    express: {
-      offset: 0xa0,
-      // Payload to 2048, role-based errors, function level reset (bit 28).
-      deviceCapabilities: 0x1000_8cc4,
-      // 8 GT/s, x8.
-      linkCapabilities: 0x83,
-      deviceCapabilities2: 0x1f,
-    },
-    extended: [
-      { id: EXTENDED_CAPABILITY.AER, version: 2, offset: 0x100 },
-      { id: EXTENDED_CAPABILITY.ARI, version: 1, offset: 0x150 },
-      {
-        id: EXTENDED_CAPABILITY.TPH,
-        version: 1,
-        offset: 0x1a0,
-        registers: [{ name: "TPH without steering table", offset: 0x1a4, size: 4, value: 1 }],
-      },
-      { id: EXTENDED_CAPABILITY.ACS, version: 1, offset: 0x1d0 },
-    ],
-  };
-}

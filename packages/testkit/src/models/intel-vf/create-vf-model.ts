@@ -14,6 +14,7 @@ import type { z } from "zod";
 import type { FrameVerdict, WirePort } from "../../wire/port.ts";
 import { Msix } from "../pci/msix.ts";
 import { FrameInput } from "./frame-input.ts";
+import { functionSpec } from "./function-spec.ts";
 import type { VfModelOptions } from "./options.ts";
 import type { VfProfile } from "./profile.ts";
 import { IOVA_WINDOW, VfDevice, deviceInfo } from "./vf-device.ts";
@@ -92,7 +93,7 @@ export function createVfModel<Options extends VfModelOptions, Input>(
 ): VfModel {
   const { name, port, clock = systemClock, logger = silentLogger } = context;
   const parsed = checkOptions(name, schema, options);
-  const spec = profile.config(parsed);
+  const spec = functionSpec(profile.function, parsed);
   const map = createDmaMap([IOVA_WINDOW]);
   const info = deviceInfo(name, spec);
   const irqs = createIrqVectors(info.irqs, { pci: true, layer: "base" });

@@ -1,5 +1,4 @@
-import type { FunctionSpec } from "../pci/function-table.ts";
-import type { VfModelOptions } from "./options.ts";
+import type { FunctionVariant } from "./function-spec.ts";
 import type { PfDialect } from "./pf/handler.ts";
 import type { RegisterSpec } from "./register-table.ts";
 
@@ -9,8 +8,8 @@ import type { RegisterSpec } from "./register-table.ts";
  */
 export interface VfProfile {
   readonly name: string;
-  /** Configuration space, MSI-X and BARs of one instance. */
-  config(options: VfModelOptions): FunctionSpec;
+  /** Configuration space. */
+  readonly function: FunctionVariant;
   /** BAR0. What is not here reads as zero. */
   readonly registers: readonly RegisterSpec[];
   /** Low bits of the receive ring's base that are no address. */
