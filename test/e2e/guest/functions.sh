@@ -1,7 +1,8 @@
-# What the cases of stage "guest" say to the guest's shell. The VF stands in slot 2; its peer is a
-# virtio-net in slot 4, which has a network namespace of its own, held by a process that sleeps.
+# What the cases of stage "guest" say to the guest's shell. The VF stands in slot 2, or behind a port that stands
+# there; its peer is a virtio-net in slot 4, which has a network namespace of its own, held by a process that sleeps.
 
 VF_SLOT=/sys/bus/pci/devices/0000:00:02.0
+[ ! -e "$VF_SLOT/pci_bus" ] || VF_SLOT=/sys/bus/pci/devices/0000:01:00.0
 PEER_SLOT=/sys/bus/pci/devices/0000:00:04.0
 NO_DAD="net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0"
 # An interface answers for its own addresses only, or frames of a wrong VLAN would pass unseen.
@@ -56,12 +57,13 @@ set_peer() {
   peer ip addr add fd09::2/64 dev peer
 }
 
-load_iavf() {
+insert_iavf() {
   for module in $(cat /modules/iavf.order); do
     lsmod | grep -q "^$module " || insmod "/modules/$module.ko" || return 1
   done
-  wait_for 100 has_vf
 }
+
+load_iavf() { insert_iavf && wait_for 100 has_vf; }
 
 # Brings the VF up with addresses, and waits until frames pass.
 set_vf() {

@@ -5,6 +5,9 @@ import { entry, MODELS, type Model } from "../serve/configurations.ts";
 import { Served } from "../serve/served.ts";
 import { GUEST_CASES } from "./cases.ts";
 import { Guest } from "./guest.ts";
+import type { GuestContext } from "./guest-case.ts";
+import { HOT_PLUG_CASES } from "./hot-plug/cases.ts";
+import { heldBy } from "./hot-plug/held.ts";
 import { initramfs } from "./initramfs.ts";
 import { doorbellCases } from "./doorbells/cases.ts";
 import { replacementCases } from "./replacement/cases.ts";
@@ -51,14 +54,22 @@ async function runGuest(
 ): Promise<void> {
   const where = `${series} on ${model.name}${withoutFile ? " by messages" : ""}`;
   const title = (name: string): string => `${where}: ${name}`;
+  const kernel = await artifacts.kernel(series);
+  const all = [...GUEST_CASES, ...HOT_PLUG_CASES].filter(
+    ({ on }) => on?.({ kernel, model }) ?? true,
+  );
   // Cases build on one another, so a chosen one brings those before it.
-  const last = GUEST_CASES.findLastIndex(({ name }) => recorder.wants(title(name)));
-  if (last < 0) return;
+  const cases = all.slice(0, all.findLastIndex(({ name }) => recorder.wants(title(name))) + 1);
+  if (cases.length === 0) return;
   const wire = { kind: "dgram", local: WIRE.device, remote: WIRE.peer };
   await using served = await Served.start([entry(model, 0, "vf", { mac: MAC, wire })]);
-  const kernel = await artifacts.kernel(series);
-  await using guest = await start(artifacts, kernel, served, withoutFile);
-  for (const [index, { name, vital, run }] of GUEST_CASES.slice(0, last + 1).entries()) {
+  const idle = await Promise.all((await served.devicePids()).map(heldBy));
+  const vf = vfOf(served);
+  const start = (plug: "plugged" | "unplugged"): Promise<Guest> =>
+    startGuest(artifacts, kernel, served, plug === "plugged" ? vf : undefined, withoutFile);
+  await using guest = await start("plugged");
+  const at: GuestContext = { guest, kernel, model, mac: MAC, served, idle, vf, start };
+  for (const [index, { name, vital, run }] of cases.entries()) {
     const before = served.child.stderr.length;
     const passed = await recorder.run(title(name), async (evidence) => {
       evidence("vfmig serve's stderr", () => served.child.stderr.slice(before));
@@ -67,7 +78,7 @@ async function runGuest(
       evidence("the guest's console", () => guest.console);
       try {
         if (index > 0) await guest.shell.run("echo next-case >/dev/kmsg");
-        await run({ guest, kernel, model, mac: MAC });
+        return await run(at);
       } catch (error) {
         const log = await guest.shell.try(LOG_OF_CASE, 5000).catch(String);
         evidence("the guest's kernel log", () => (typeof log === "string" ? log : log.output));
@@ -75,20 +86,26 @@ async function runGuest(
       }
     });
     if (passed || !vital) continue;
-    const later = GUEST_CASES.slice(index + 1, last + 1).map((untried) => title(untried.name));
+    const later = cases.slice(index + 1).map((untried) => title(untried.name));
     recorder.notTried(later, `not tried, since "${name}" failed`);
     return;
   }
 }
 
-async function start(
+/** The VF's words for QEMU: behind a port, since the root bus of a q35 lets nothing be plugged in or out. */
+function vfOf(served: Served): Readonly<Record<string, unknown>> {
+  const { socketPath: path } = served.device("vf");
+  return { driver: "vfio-user-pci", id: "vf", bus: "root1", socket: { type: "unix", path } };
+}
+
+async function startGuest(
   artifacts: Artifacts,
   kernel: Kernel,
   served: Served,
+  vf: Readonly<Record<string, unknown>> | undefined,
   withoutFile: boolean,
 ): Promise<Guest> {
-  const { socketPath: path } = served.device("vf");
-  const vf = { driver: "vfio-user-pci", id: "vf", addr: "2", socket: { type: "unix", path } };
+  const port = { driver: "pcie-root-port", id: "root1", addr: "2", chassis: 1 };
   const cable = {
     type: "dgram",
     id: "cable",
@@ -96,6 +113,7 @@ async function start(
     remote: { type: "unix", path: `${served.folder}/${WIRE.device}` },
   };
   const peer = { driver: "virtio-net-pci", netdev: "cable", addr: "4", mac: PEER_MAC };
+  const devices = [port, ...(vf === undefined ? [] : [vf]), peer];
   return Guest.start(await artifacts.qemu(), {
     kernel,
     withoutFile,
@@ -107,12 +125,9 @@ async function start(
       onDemand: ["iavf"],
     }),
     words: [
-      "-device",
-      JSON.stringify(vf),
       "-netdev",
       JSON.stringify(cable),
-      "-device",
-      JSON.stringify(peer),
+      ...devices.flatMap((device) => ["-device", JSON.stringify(device)]),
     ],
   });
 }

@@ -12,7 +12,7 @@ import type { Guest } from "../guest.ts";
 import { Cable } from "./cable.ts";
 import { startGuest } from "./start-guest.ts";
 
-const KERNELS: readonly KernelSeries[] = ["6.12"];
+const KERNELS: readonly KernelSeries[] = ["6.12", "6.1"];
 const MAC = "02:00:00:00:00:0a";
 const cli = fileURLToPath(new URL("../../../../packages/cli/bin/vfmig.js", import.meta.url));
 const run = promisify(execFile);
