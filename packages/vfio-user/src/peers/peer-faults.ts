@@ -76,11 +76,20 @@ export const PEER_FAULTS: readonly PeerFault[] = [
   },
   {
     peer: "QEMU",
-    versions: "11.1.3",
+    versions: "10.1 to 11.1.3",
     role: "client",
-    does: "aborts at `device_del` of a device with MSI-X once the guest has released it; never connects again after the server's end",
+    does: "aborts at `device_del` of a device with MSI-X once the guest has let go of it: its `vfio_user_msix_teardown` takes the PBA out of a BAR that is freed already (`subregion->container == mr`)",
     recognised: "not at all",
     user: "remove such a device with its machine only",
+    here: "the device is reset, and free for the next client, also one that plugs it into a running guest; with that one call taken out of 11.1.3 by hand, a guest's VF is unplugged and plugged in again under traffic",
+  },
+  {
+    peer: "QEMU",
+    versions: "11.1.3",
+    role: "client",
+    does: "never connects again after the server's end",
+    recognised: "not at all",
+    user: "end the guest and start it anew",
     here: "nothing can be done on this socket",
   },
   {

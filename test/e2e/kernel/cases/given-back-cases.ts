@@ -18,6 +18,23 @@ async function giveBackBoth(): Promise<void> {
   await takeBack(serving.host, used, wish);
 }
 
+/** The machine's wish reaches the user of a device that stands on another server's, and goes back the same way. */
+async function giveBackChained(): Promise<void> {
+  const card = {
+    name: "card",
+    base: { package: "@vfmig/vfio-pci-base", options: { address: DEVICES.vfs[0] } },
+  };
+  const chained = {
+    name: "chained",
+    base: { package: "@vfmig/vfio-user/base", options: { device: "card" } },
+  };
+  await using serving = await serve([chained, card], false, (name) => name === "chained");
+  const [client] = serving.clients;
+  assert.ok(client, "the chained device is served");
+  using wish = await HostWish.listen(client);
+  await takeBack(serving.host, client, wish);
+}
+
 export const cases: readonly BedCase[] = [
   {
     name: "VFs that their PF takes are given back: one without a client at once, the other when its client has gone",
@@ -25,6 +42,17 @@ export const cases: readonly BedCase[] = [
     async run() {
       try {
         await giveBackBoth();
+      } finally {
+        restoreNic();
+      }
+    },
+  },
+  {
+    name: "a VF that another server has as its base is given back when that server's client has gone",
+    limitSeconds: 200,
+    async run() {
+      try {
+        await giveBackChained();
       } finally {
         restoreNic();
       }

@@ -18,8 +18,15 @@ export interface Serving extends AsyncDisposable {
   readonly clients: readonly VfioUserClient[];
 }
 
-/** @param regionFds - whether the clients get the files of regions that can be mapped */
-export async function serve(entries: readonly DeviceEntry[], regionFds = false): Promise<Serving> {
+/**
+ * @param regionFds - whether the clients get the files of regions that can be mapped
+ * @param used - which devices have a client here
+ */
+export async function serve(
+  entries: readonly DeviceEntry[],
+  regionFds = false,
+  used: (name: string) => boolean = () => true,
+): Promise<Serving> {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "vfmig-bed-"));
   stack.defer(async () => rm(folder, { recursive: true }));
@@ -29,7 +36,7 @@ export async function serve(entries: readonly DeviceEntry[], regionFds = false):
   const host = stack.use(await openHost({ ...options, openLimitMs: OPEN_LIMIT_MS }));
   const io = createLinuxIo();
   const clients: VfioUserClient[] = [];
-  for (const { socketPath: path } of host.devices) {
+  for (const { socketPath: path } of host.devices.filter(({ name }) => used(name))) {
     const client = await connectVfioUser({ io, path, regionFds, syncTimeoutMs: 60_000 });
     clients.push(stack.use(client));
   }
