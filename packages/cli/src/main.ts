@@ -1,3 +1,5 @@
 import { runCli } from "./program.ts";
 
-process.exitCode = await runCli(process.argv.slice(2));
+const code = await runCli(process.argv.slice(2));
+// A package of the configuration may have left something that keeps the process alive, and all is done.
+process.exit(code);

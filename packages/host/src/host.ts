@@ -16,6 +16,8 @@ import { openGrantChannel } from "./granting/grant-channel.ts";
 import { withOptions } from "./opening/with-options.ts";
 import { createReplacer, type Acquire } from "./replacing/replacer.ts";
 import { makeRuntimeFolder } from "./runtime-folder.ts";
+import { checkSocketPath } from "./sockets/check-socket-path.ts";
+import { socketPathOf } from "./sockets/socket-path.ts";
 
 export interface HostOptions {
   /** Configuration file, or the folder that holds it. */
@@ -30,7 +32,10 @@ export interface HostOptions {
   readonly record?: string | undefined;
   /** Taken in place of the same options in the configuration, for every device that has a driver. */
   readonly driverOptions?: Readonly<Record<string, unknown>> | undefined;
-  /** Milliseconds that a device may take to open; default 30,000. A slow machine starts processes slowly. */
+  /**
+   * Milliseconds that a device may take to open, the import of its packages included; default 30,000. A slow
+   * machine starts processes slowly.
+   */
   readonly openLimitMs?: number | undefined;
   /** The same as `driverOptions` for the bases. */
   readonly baseOptions?: Readonly<Record<string, unknown>> | undefined;
@@ -72,6 +77,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
   const { logger, clock } = options;
   const loaded = await loadConfig(options.config);
   const runtimeFolder = await makeRuntimeFolder(logger);
+  await checkSockets(loaded, runtimeFolder);
   const main = deviceMain();
   const acquire: Acquire = (entry, where) =>
     acquireFor(withOptions(entry, options), where, {
@@ -79,6 +85,7 @@ export async function openHost(options: HostOptions): Promise<Host> {
       runtimeFolder,
       logger,
       clock,
+      openLimitMs: options.openLimitMs,
     });
   // Only where another device may come later: else a process has all that it needs from the start.
   const standby = loaded.config.devices.some((entry) => entry.standby === true);
@@ -126,6 +133,22 @@ export async function openHost(options: HostOptions): Promise<Host> {
   }
   const replace = createReplacer(loaded, devices, acquire);
   return { loaded, devices, runtimeFolder, logger, replace, [Symbol.asyncDispose]: close };
+}
+
+/** Before any device is opened: what is wrong with one path is known at once. */
+async function checkSockets(
+  { config, folder }: LoadedConfig,
+  runtimeFolder: string,
+): Promise<void> {
+  try {
+    for (const entry of config.devices.filter(({ standby }) => standby !== true)) {
+      const path = socketPathOf(entry, { folder, runtimeFolder });
+      await checkSocketPath(`The socket of device "${entry.name}"`, path);
+    }
+  } catch (error) {
+    await rm(runtimeFolder, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 /** Where the trace or the recording of one device goes. */

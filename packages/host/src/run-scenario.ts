@@ -1,5 +1,5 @@
 import {
-  importPackage,
+  importModule,
   parseOptions,
   resolvePackage,
   VfmigError,
@@ -36,7 +36,7 @@ export async function runScenario(host: Host, run: ScenarioRun): Promise<Scenari
     );
   }
   const name = config.scenario.package;
-  const { value } = await importPackage(await resolvePackage(name, folder));
+  const value = await importModule(await resolvePackage(name, folder));
   if (!isScenario(value)) {
     throw new VfmigError(
       "ERR_VFMIG_HOST_MODULE",

@@ -3,6 +3,7 @@ import { lstat, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Logger } from "@vfmig/core";
+import { socketError } from "./sockets/check-socket-path.ts";
 
 /** Names of runs' folders: the prefix, and what `mkdtemp` adds. */
 const PREFIX = "vfmig-";
@@ -28,7 +29,11 @@ export async function makeRuntimeFolder(
   parent: string = tmpdir(),
 ): Promise<string> {
   await sweepRuntimeFolders(logger, parent);
-  const folder = await mkdtemp(join(parent, PREFIX));
+  const folder = await mkdtemp(join(parent, PREFIX)).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    const todo = "Set TMPDIR to a folder that is there and may be written to.";
+    throw socketError("The folder of this run's sockets", parent, `${why}. ${todo}`, error);
+  });
   const owner = ownerNow();
   if (owner !== undefined) await writeFile(join(folder, OWNER), JSON.stringify(owner));
   return folder;

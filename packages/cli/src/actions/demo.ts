@@ -30,6 +30,7 @@ export async function demo(
       clock: systemClock,
       trace: options.trace,
       record: options.record,
+      openLimitMs: options.openLimit * 1000,
       driverOptions: given({ shadow: options.shadow }),
     });
     const report = await runScenario(host, {

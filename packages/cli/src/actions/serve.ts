@@ -17,6 +17,7 @@ export async function serve(options: ServeOptions, { terminal }: CommandContext)
     await checkWritable("--record", options.record);
     await checkWritable("--trace", options.trace);
     await checkWritable("--control", options.control);
+    terminal.progress(0, "opening the devices");
     await using host = await openHost({
       config: options.config,
       logger,
@@ -24,6 +25,7 @@ export async function serve(options: ServeOptions, { terminal }: CommandContext)
       trace: options.trace,
       mode: options.mode,
       record: options.record,
+      openLimitMs: options.openLimit * 1000,
     });
     await using _control =
       options.control === undefined ? undefined : await openControl(host, options.control);
@@ -38,6 +40,7 @@ export async function serve(options: ServeOptions, { terminal }: CommandContext)
     terminal.note("Stopping: closing devices.");
   } finally {
     process.off("SIGINT", onInterrupt).off("SIGTERM", onTerminate);
+    terminal.clear();
   }
 }
 

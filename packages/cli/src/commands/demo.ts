@@ -1,4 +1,5 @@
 import { Option, type Command } from "commander";
+import { openLimitOption } from "../input/open-limit.ts";
 import { wholeNumber } from "../input/whole-number.ts";
 import type { CommandContext } from "../program.ts";
 
@@ -14,6 +15,7 @@ export interface DemoOptions {
   readonly saveState?: string;
   readonly trace?: string;
   readonly record?: string;
+  readonly openLimit: number;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -57,6 +59,7 @@ export function demoCommand(program: Command, context: CommandContext): void {
     .option("--save-state <path>", "keep the device state of the last move in this file")
     .option("--record <file>", "record what the guest sees of each device into <file>.<device>")
     .option("--trace <file>", "write each device's vfio-user messages to <file>.<device>")
+    .addOption(openLimitOption())
     .option("--json", "print one JSON object on stdout")
     .option("-v, --verbose", "show what the layers log")
     .addHelpText("after", EXAMPLES)

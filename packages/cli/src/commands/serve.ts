@@ -2,6 +2,7 @@ import { Option, type Command } from "commander";
 import type { DriverMode } from "@vfmig/core";
 import { DRIVER_MODE_CHOICES } from "../input/driver-modes.ts";
 import { memorySize } from "../input/memory-size.ts";
+import { openLimitOption } from "../input/open-limit.ts";
 import type { CommandContext } from "../program.ts";
 
 export interface ServeOptions {
@@ -11,6 +12,7 @@ export interface ServeOptions {
   readonly trace?: string;
   readonly record?: string;
   readonly control?: string;
+  readonly openLimit: number;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -46,6 +48,7 @@ export function serveCommand(program: Command, context: CommandContext): void {
     .option("--record <file>", "record what guests see of each device into <file>.<device>")
     .option("--trace <file>", "write each device's vfio-user messages to <file>.<device>")
     .option("--control <path>", "unix socket for requests to this host, such as vfmig replace")
+    .addOption(openLimitOption())
     .option("--json", "print one JSON object on stdout")
     .option("-v, --verbose", "show what the layers log")
     .addHelpText("after", EXAMPLES)

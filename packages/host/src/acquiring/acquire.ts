@@ -7,7 +7,9 @@ import {
   type Logger,
 } from "@vfmig/core";
 import { createLinuxIo, type NativeIo } from "@vfmig/linux";
+import { DEFAULT_OPEN_LIMIT_MS, notOpenInTime } from "../device-process/stalled.ts";
 import { importBase } from "../opening/import-base.ts";
+import { within } from "../opening/within.ts";
 
 interface Surroundings {
   /** Of the configuration. */
@@ -15,6 +17,8 @@ interface Surroundings {
   readonly runtimeFolder: string;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Milliseconds that the base may take here to be imported and to open what it needs; default 30,000. */
+  readonly openLimitMs?: number | undefined;
 }
 
 /** What a base opened with the host's rights; disposing it closes the host's own descriptors. */
@@ -28,7 +32,7 @@ export interface Acquired extends Disposable {
  * Runs the privileged half of a device's base here; undefined where the base has none.
  *
  * @param where the device's path in the configuration, such as `devices[0]`
- * @throws VfmigError of the configuration, or what the base threw
+ * @throws VfmigError of the configuration, `ERR_VFMIG_HOST_STALLED`, or what the base threw
  */
 export async function acquireFor(
   entry: DeviceConfig,
@@ -36,10 +40,20 @@ export async function acquireFor(
   surroundings: Surroundings,
   loadIo: () => NativeIo = createLinuxIo,
 ): Promise<Acquired | undefined> {
-  const base = await importBase(entry.base.package, where, surroundings.folder);
+  const { openLimitMs = DEFAULT_OPEN_LIMIT_MS, ...around } = surroundings;
+  const { package: name } = entry.base;
+  const bounded = <T>(step: string, work: Promise<T>): Promise<T> =>
+    within(around.clock, openLimitMs, work, () => notOpenInTime(entry.name, step, openLimitMs));
+  const base = await bounded(
+    `importing the base "${name}"`,
+    importBase(name, where, around.folder),
+  );
   if (base.acquire === undefined) return undefined;
   const options = parseOptions(base, entry.base.options, `${where}.base.options`);
-  const grant: unknown = await base.acquire({ device: entry.name, options, ...surroundings });
+  const grant: unknown = await bounded(
+    `opening what the base "${name}" needs`,
+    base.acquire({ device: entry.name, options, ...around }),
+  );
   if (!isGrant(grant)) {
     throw new VfmigError(
       "ERR_VFMIG_HOST_MODULE",

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { chmod, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { VfmigError } from "@vfmig/core";
+import { checkSocketPath } from "../sockets/check-socket-path.ts";
 import { toWireError } from "../device-process/wire-error.ts";
 import type { Host } from "../host.ts";
 import { badRequest, serveRequest } from "./routes.ts";
@@ -23,11 +24,12 @@ export interface ControlServer extends AsyncDisposable {
  * - `POST /devices/NAME/replace` with `{"with": "ENTRY"}`
  *
  * Answers of 400 and above have `{"schemaVersion": 1, "error": {code, layer, message, details}}`.
- * @throws VfmigError `ERR_VFMIG_HOST_CONTROL` where nobody can listen there
+ * @throws VfmigError `ERR_VFMIG_HOST_SOCKET` where no socket can be, `ERR_VFMIG_HOST_CONTROL` where nobody can listen there
  */
 export async function openControl(host: Host, path: string): Promise<ControlServer> {
   // Not before it is needed: as a module it brings a whole HTTP client and its globals along.
   const { createServer } = await import("node:http");
+  await checkSocketPath("The control socket", path);
   const server = createServer((request, response) => void answer(host, request, response));
   server.requestTimeout = REQUEST_MS;
   server.headersTimeout = REQUEST_MS;
@@ -39,7 +41,7 @@ export async function openControl(host: Host, path: string): Promise<ControlServ
     const why = error instanceof Error ? error.message : String(error);
     throw new VfmigError(
       "ERR_VFMIG_HOST_CONTROL",
-      `Cannot listen at the control socket ${path}: ${why}. Name a path of at most 107 bytes in a folder that is there.`,
+      `Cannot listen at the control socket ${path}: ${why}. Stop whoever listens there, or name another path.`,
       { layer: "host", details: { path }, cause: error },
     );
   }

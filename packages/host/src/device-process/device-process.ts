@@ -22,6 +22,7 @@ import type {
   Replaced,
 } from "./protocol.ts";
 import { inherit } from "./inherit.ts";
+import { DEFAULT_OPEN_LIMIT_MS, notOpenInTime } from "./stalled.ts";
 import { fromWireError } from "./wire-error.ts";
 
 type Ready = Extract<DeviceMessage, { readonly say: "ready" }>;
@@ -44,8 +45,9 @@ export interface DeviceProcessOptions {
   readonly channel?: GrantChannel | undefined;
   /** Called with the number of the process, before it can have done anything. */
   readonly onStarted?: ((pid: number) => void) | undefined;
-  /** Milliseconds that the device may take to open, and to answer one question. */
+  /** Milliseconds that the device may take to open; default 30,000. */
   readonly openLimitMs?: number;
+  /** The same for the answer to one question; default 15,000. */
   readonly answerLimitMs?: number;
   /** The same for a replacement, which opens a device and moves another's state. Default 120,000. */
   readonly replaceLimitMs?: number;
@@ -62,6 +64,8 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
   #ready: Ready | undefined;
   #entry: string;
   #opened: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  /** What its process is at while it opens. */
+  #step = "starting its process";
   #end: string | undefined;
   #stopping = false;
   #returned = false;
@@ -99,17 +103,17 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
   /**
    * Starts the process and waits until its device is served.
    * @throws VfmigError whatever opening the device threw in its process, or
-   * `ERR_VFMIG_HOST_DEVICE_PROCESS` if the process ended or took too long
+   * `ERR_VFMIG_HOST_DEVICE_PROCESS` if the process ended, `ERR_VFMIG_HOST_STALLED` if it took too long
    */
   static async open(options: DeviceProcessOptions): Promise<DeviceProcess> {
     const device = new DeviceProcess(options);
-    const limit = options.openLimitMs ?? 30_000;
+    const limit = options.openLimitMs ?? DEFAULT_OPEN_LIMIT_MS;
     let timer: Timer | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
         device.#opened = { resolve, reject };
         timer = options.clock.after(limit, () =>
-          reject(device.#fault(`did not open its device within ${limit} ms`)),
+          reject(notOpenInTime(device.name, device.#step, limit)),
         );
       });
       return device;
@@ -224,6 +228,9 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
       case "failed":
         this.#opened?.reject(fromWireError(message.error, this.name));
         break;
+      case "step":
+        this.#step = message.step;
+        break;
       case "returned":
         this.#stopping = true;
         this.#returned = true;
@@ -260,7 +267,7 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
     this.#end = how;
     this.#options.channel?.[Symbol.dispose]();
     if (!this.#stopping) this.#options.logger.error(`device process ${how}`, { device: this.name });
-    const error = this.#gone(how);
+    const error = this.#gone(this.#ready === undefined ? `${how} while ${this.#step}` : how);
     this.#opened?.reject(error);
     for (const id of this.#pending.keys()) this.#settle(id)?.reject(error);
   }
@@ -278,7 +285,7 @@ export class DeviceProcess implements ServedDevice, AsyncDisposable {
   #fault(how: string): VfmigError {
     return new VfmigError(
       "ERR_VFMIG_HOST_DEVICE_PROCESS",
-      `The process of device "${this.name}" ${how}. Its guest has lost this device and no other; the log above says what happened before.`,
+      `The process of device "${this.name}" ${how}. ${this.#ready === undefined ? "It was not served yet" : "Its guest has lost this device and no other"}; the log above says what happened before.`,
       { layer: "host", details: { device: this.name, pid: this.#child.pid } },
     );
   }

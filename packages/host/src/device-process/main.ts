@@ -12,12 +12,13 @@ import { createLinuxIo, type NativeIo } from "@vfmig/linux";
 import { readFile } from "node:fs/promises";
 import { container } from "tsyringe";
 import { createVfioUserServer } from "@vfmig/vfio-user";
-import { join } from "node:path";
 import { receiveGrant, type SentGrant } from "../granting/grant-channel.ts";
 import { holdGrant, type HeldGrant } from "../granting/held-grant.ts";
 import { DeviceOpener, type OpenedDevice } from "../opening/device-opener.ts";
 import { TOKENS } from "../opening/tokens.ts";
 import { withOptions } from "../opening/with-options.ts";
+import { socketPathOf } from "../sockets/socket-path.ts";
+import { listening } from "../sockets/listening.ts";
 import { asRecorded } from "../replaying/as-recorded.ts";
 import { descriptionOf } from "./description-of.ts";
 import { doorbellsOf } from "./doorbells.ts";
@@ -26,10 +27,11 @@ import { Place } from "./place.ts";
 import type { DeviceMessage, DeviceStart, HostMessage, LogLevel, Replaced } from "./protocol.ts";
 import { recordIntoFile, replayIntoFile } from "./recording-file.ts";
 import { openTraceFile } from "./trace-file.ts";
+import { waitsForNothing } from "./stalled.ts";
 import { toWireError } from "./wire-error.ts";
 
 /** A device's process: opens what the configuration names, serves it, and answers its host. */
-async function main(start: DeviceStart): Promise<void> {
+async function main(start: DeviceStart, onStep: (step: string) => void): Promise<void> {
   // What guests and clients cause must not fill the host's log.
   const logger = quietLogger(hostLogger(), systemClock, { burst: 512, perSecond: 64 });
   const io = createLinuxIo();
@@ -38,6 +40,7 @@ async function main(start: DeviceStart): Promise<void> {
   scope.registerInstance(TOKENS.logger, logger);
   scope.registerInstance(TOKENS.io, io);
 
+  onStep("loading the configuration");
   const { config, folder } = await loadConfig(start.configFile);
   const { runtimeFolder } = start;
   const recording = await recordingOf(start.replay);
@@ -48,7 +51,7 @@ async function main(start: DeviceStart): Promise<void> {
     if (entry === undefined) throw noDevice(start.configFile, name, config.devices);
     const { interposed } = start;
     const onHostRequest = (): void => giveBack?.asked(name);
-    const folders = { folder, runtimeFolder, held, interposed, onHostRequest };
+    const folders = { folder, runtimeFolder, held, interposed, onHostRequest, onStep };
     const opener = scope.resolve(DeviceOpener);
     const wanted = withOptions(entry, start);
     const taken = recording === undefined ? wanted : asRecorded(wanted, recording, logger);
@@ -58,8 +61,8 @@ async function main(start: DeviceStart): Promise<void> {
     start.device,
     start.grant === undefined ? undefined : holdGrant(io, start.grant),
   );
-  const { socket } = config.devices.find(({ name }) => name === start.device) ?? {};
   if (start.replay !== undefined && recording !== undefined) {
+    onStep("replaying the recording");
     return await replayHere(opened, { recording, output: start.replay.output }, io, logger);
   }
   const recorder =
@@ -68,20 +71,22 @@ async function main(start: DeviceStart): Promise<void> {
       : recordIntoFile(opened, start.recordFile, io, systemClock, logger);
   const place = new Place({ first: opened, entry: start.device, open, clock: systemClock, logger });
   const device = recorder ?? place.device;
-  const path =
-    socket === undefined ? join(runtimeFolder, `${start.device}.sock`) : join(folder, socket);
+  const { socket } = config.devices.find(({ name }) => name === start.device) ?? {};
+  const path = socketPathOf({ name: start.device, socket }, { folder, runtimeFolder });
   const trace =
     start.traceFile === undefined ? undefined : openTraceFile(start.traceFile, systemClock, logger);
-  const server = createVfioUserServer({
-    io,
-    device,
-    path,
-    logger,
-    onClient: (event) => {
-      if (event === "gone") giveBack?.clientGone();
-    },
-    ...(trace === undefined ? {} : { trace: trace.write }),
-  });
+  const server = listening(start.device, path, () =>
+    createVfioUserServer({
+      io,
+      device,
+      path,
+      logger,
+      onClient: (event) => {
+        if (event === "gone") giveBack?.clientGone();
+      },
+      ...(trace === undefined ? {} : { trace: trace.write }),
+    }),
+  );
 
   const stop = async (): Promise<void> => {
     await server[Symbol.asyncDispose]();
@@ -228,10 +233,28 @@ function say(message: DeviceMessage): void {
   );
 }
 
-try {
-  await main(JSON.parse(process.argv[2] ?? "{}") as DeviceStart);
-} catch (error) {
+function fail(error: unknown): void {
   say({ say: "failed", error: toWireError(error) });
   process.exitCode = 5;
   if (process.connected) process.disconnect();
 }
+
+async function run(): Promise<void> {
+  const start = JSON.parse(process.argv[2] ?? "{}") as DeviceStart;
+  let step = "starting";
+  // Nothing is left that could ever bring what is waited for.
+  const onDrained = (): void => fail(waitsForNothing(start.device, step));
+  process.once("beforeExit", onDrained);
+  try {
+    await main(start, (next) => {
+      step = next;
+      say({ say: "step", step });
+    });
+  } catch (error) {
+    fail(error);
+  } finally {
+    process.off("beforeExit", onDrained);
+  }
+}
+
+await run();

@@ -65,6 +65,8 @@ export type DeviceMessage =
       readonly doorbells: Doorbells;
     }
   | { readonly say: "failed"; readonly error: WireError }
+  /** What is begun on the way to a served device. */
+  | { readonly say: "step"; readonly step: string }
   /** The machine wanted the device back, and it is closed. */
   | { readonly say: "returned" }
   | { readonly say: "answer"; readonly id: number; readonly value: unknown }

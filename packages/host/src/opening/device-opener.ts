@@ -1,25 +1,25 @@
 import {
   compose,
   createPluginRegistry,
-  importPackage,
   parseOptions,
-  resolvePackage,
   transparentSubDriver,
+  VfmigError,
   type Clock,
   type ComposedDevice,
   type DeviceConfig,
   type DriverMode,
+  type BaseContext,
+  type BaseDefinition,
   type DriverReference,
   type Interposition,
   type Logger,
-  type PluginRegistry,
-  type RegisteredPlugin,
   type VfioDevice,
 } from "@vfmig/core";
 import type { NativeIo } from "@vfmig/linux";
 import { inject, injectable } from "tsyringe";
 import type { HeldGrant } from "../granting/held-grant.ts";
 import { importBase } from "./import-base.ts";
+import { importDriver } from "./import-driver.ts";
 import { createIrqEvent } from "./irq-event.ts";
 import { allocateShared } from "./shared-memory.ts";
 import { TOKENS } from "./tokens.ts";
@@ -44,6 +44,8 @@ interface Folders {
   readonly held?: HeldGrant | undefined;
   /** Told when the machine wants the device back. */
   readonly onHostRequest?: ((count: number) => void) | undefined;
+  /** Told what is begun, such as `importing the base "x"`: whoever waits in vain can say for what. */
+  readonly onStep?: ((step: string) => void) | undefined;
 }
 
 /** Opens the device of one configuration entry: base, then driver, each only if and as it is named. */
@@ -69,12 +71,16 @@ export class DeviceOpener {
    */
   async open(entry: DeviceConfig, where: string, folders: Folders): Promise<OpenedDevice> {
     const mode = entry.driver?.mode ?? "active";
+    const { folder, onStep = () => {} } = folders;
     const registry = createPluginRegistry();
     // The driver's bytes and manifest are judged before the base touches any hardware.
+    if (entry.driver !== undefined && mode !== "base") {
+      onStep(`importing the driver "${entry.driver.package}"`);
+    }
     const plugin =
       entry.driver === undefined || mode === "base"
         ? undefined
-        : await register(registry, entry.driver, folders.folder);
+        : await importDriver(registry, entry.driver, where, folder);
     const base = await this.#openBase(entry, where, folders);
     const configured = entry.driver;
     if (plugin === undefined)
@@ -87,6 +93,7 @@ export class DeviceOpener {
       const running = transparent
         ? transparentSubDriver(definition, folders.interposed)
         : definition;
+      onStep(`starting the driver "${configured?.package ?? definition.name}"`);
       const composed = await compose(base, running, {
         options: transparent ? undefined : options,
         integrity: transparent ? undefined : identity.integrity,
@@ -104,11 +111,15 @@ export class DeviceOpener {
   }
 
   async #openBase(entry: DeviceConfig, where: string, folders: Folders): Promise<VfioDevice> {
-    const value = await importBase(entry.base.package, where, folders.folder);
-    const { folder, runtimeFolder, held, onHostRequest } = folders;
-    return value.open({
+    const { folder, runtimeFolder, held, onHostRequest, onStep = () => {} } = folders;
+    const name = entry.base.package;
+    onStep(`importing the base "${name}"`);
+    const value = await importBase(name, where, folder);
+    const options = parseOptions(value, entry.base.options, `${where}.base.options`);
+    onStep(`opening the base "${name}"`);
+    return openBase(value, name, {
       device: entry.name,
-      options: parseOptions(value, entry.base.options, `${where}.base.options`),
+      options,
       logger: this.#logger,
       clock: this.#clock,
       folder,
@@ -119,13 +130,32 @@ export class DeviceOpener {
   }
 }
 
-/** Takes up the driver that the configuration names, once its bytes are those that it pins. */
-async function register(
-  registry: PluginRegistry,
-  reference: DriverReference,
-  folder: string,
-): Promise<RegisteredPlugin> {
-  const resolved = await resolvePackage(reference.package, folder);
-  const { value, integrity } = await importPackage(resolved, reference.integrity);
-  return registry.register(value, { package: reference.package, integrity });
+/** Whatever a base throws or gives, its name is told with it. */
+async function openBase(
+  base: BaseDefinition,
+  name: string,
+  context: BaseContext,
+): Promise<VfioDevice> {
+  const failed = (why: string, cause?: unknown): VfmigError =>
+    new VfmigError(
+      "ERR_VFMIG_HOST_BASE",
+      `The base "${name}" (${base.name}) did not open device "${context.device}": ${why}. Report it to the maker of the base.`,
+      { layer: "base", details: { device: context.device, package: name }, cause },
+    );
+  let device: unknown;
+  try {
+    device = await base.open(context);
+  } catch (error) {
+    if (VfmigError.is(error)) throw error;
+    throw failed(error instanceof Error ? error.message : String(error), error);
+  }
+  if (isDevice(device)) return device;
+  throw failed("what its open() gave is no device");
+}
+
+/** The least by which a device is known; what it does is judged when it is used. */
+function isDevice(value: unknown): value is VfioDevice {
+  if (typeof value !== "object" || value === null || !("info" in value)) return false;
+  const { info } = value;
+  return typeof info === "object" && info !== null && "identity" in info && "regions" in info;
 }

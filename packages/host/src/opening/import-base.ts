@@ -1,4 +1,4 @@
-import { importPackage, resolvePackage, VfmigError, type BaseDefinition } from "@vfmig/core";
+import { importModule, resolvePackage, VfmigError, type BaseDefinition } from "@vfmig/core";
 
 /**
  * The base that a configuration names.
@@ -10,7 +10,7 @@ export async function importBase(
   where: string,
   folder: string,
 ): Promise<BaseDefinition> {
-  const { value } = await importPackage(await resolvePackage(name, folder));
+  const value = await importModule(await resolvePackage(name, folder));
   if (isBase(value)) return value;
   throw new VfmigError(
     "ERR_VFMIG_HOST_MODULE",
@@ -19,7 +19,8 @@ export async function importBase(
   );
 }
 
-function isBase(value: unknown): value is BaseDefinition {
+/** Whether a module's default export is a base, and no driver. */
+export function isBase(value: unknown): value is BaseDefinition {
   return (
     typeof value === "object" &&
     value !== null &&

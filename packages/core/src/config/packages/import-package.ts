@@ -25,6 +25,15 @@ export async function importPackage(
     expected === undefined
       ? await packageIntegrity(resolved.root)
       : await verifyIntegrity(resolved, expected);
+  return { value: await importModule(resolved), integrity };
+}
+
+/**
+ * What a package's module exports as default. For packages that nobody can pin, such as bases: their files are
+ * not hashed, which takes longer than all else where they are many.
+ * @throws VfmigError `ERR_VFMIG_PACKAGE_IMPORT`
+ */
+export async function importModule(resolved: ResolvedPackage): Promise<unknown> {
   let module: { readonly default?: unknown };
   try {
     module = await import(/* @vite-ignore */ resolved.entry);
@@ -33,7 +42,7 @@ export async function importPackage(
     throw importError(resolved, `failed while it was evaluated: ${text}`, cause);
   }
   if (module.default === undefined) throw importError(resolved, "has no default export");
-  return { value: module.default, integrity };
+  return module.default;
 }
 
 function importError(resolved: ResolvedPackage, why: string, cause?: unknown): VfmigError {

@@ -10,6 +10,20 @@ export const hostCodes = {
     remedy:
       "Read the device's last log lines; the message names the exit code and the layer if it is known.",
   },
+  ERR_VFMIG_HOST_BASE: {
+    means: "A base could not open its device, or gave what is none.",
+    remedy: "Do what the message says, or report it to the maker of the base that it names.",
+  },
+  ERR_VFMIG_HOST_SOCKET: {
+    means: "No socket can be made where the configuration or the command line puts one.",
+    remedy: "Do what the message says: make the folder, free the path, or name another.",
+  },
+  ERR_VFMIG_HOST_STALLED: {
+    means:
+      "A device was not open in time, or never would have been: the message names what was waited for.",
+    remedy:
+      "Have the package that it names repaired; on a slow machine allow more time with `--open-limit`.",
+  },
   ERR_VFMIG_HOST_NO_DEVICE: {
     means: "The configuration has no device of that name.",
     remedy: "Use one of the names that the message lists.",
