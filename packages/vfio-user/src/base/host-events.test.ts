@@ -130,6 +130,7 @@ describe.each(TEST_IOS)("the events of a remote device's host $name", (testIo) =
     await using all = await rig(testIo, new MemoryDevice());
     expect([all.events.has(ERR), all.events.has(REQ)]).toEqual([true, false]);
     expect(all.all.device.irqRequests.map(({ index }) => index)).toEqual([ERR]);
+    expect(all.told.lines).toEqual([]);
   });
 
   it("stay the user's to ask for where the server refuses one", async () => {
