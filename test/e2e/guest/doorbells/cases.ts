@@ -13,9 +13,9 @@ import { startGuest } from "../replacement/start-guest.ts";
 const KERNEL: KernelSeries = "6.12";
 const MAC = "02:00:00:00:00:0a";
 /** TCP is measured in rounds, after it has come to its speed. */
-const WARM_MS = 3000;
+const WARM_MS = 2000;
 const ROUNDS = 5;
-const ROUND_MS = 3000;
+const ROUND_MS = 2000;
 const LIMIT_MS = 120_000;
 
 /**
