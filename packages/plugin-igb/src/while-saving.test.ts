@@ -52,6 +52,33 @@ describe("what people are told of the doorbells", () => {
     const trapped = await World.create({ options: { shadow: "while-saving" } });
     expect(told(trapped)).toMatchObject({ now: "trapped", why: expect.stringContaining("option") });
   });
+
+  it("is that they are trapped because the base lets nobody map the pages, and frames pass all the same", async () => {
+    const world = await World.create({ options: MAPPED.options ?? {}, mappable: false });
+    expect(told(world)).toEqual({
+      wanted: "direct",
+      now: "trapped",
+      why: "the base lets nobody map the pages of BAR0 that hold the queues' registers",
+    });
+    await soundAfter(world);
+    expect(modeOf(world)).toBe("direct");
+  });
+
+  it.each([
+    [true, "the queues are not on the guest's own rings yet"],
+    [false, "the queues are relayed, and the option handBack is off"],
+  ])(
+    "is that the queues are relayed still once the log is over (handBack: %s)",
+    async (handBack, why) => {
+      const world = await World.create({ ...MAPPED, options: { ...MAPPED.options, handBack } });
+      await startLog(world);
+      await world.settle(facets(world.device).logging.stop());
+      expect(told(world)).toEqual({ wanted: "direct", now: "trapped", why });
+      await world.pass(40);
+      expect(told(world)).toMatchObject({ now: handBack ? "direct" : "trapped" });
+      await soundAfter(world);
+    },
+  );
 });
 
 describe.each(WAYS)("a guest that has its VF to itself (%s)", (_way, options) => {

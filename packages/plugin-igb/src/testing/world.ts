@@ -40,6 +40,8 @@ export interface WorldOptions {
   readonly prepare?: (world: World) => void;
   /** Whether it is. Default true. */
   readonly start?: boolean;
+  /** Whether the base lets a user map BAR0. Default true. */
+  readonly mappable?: boolean;
   /** Whether the guest's VMM maps what it may of BAR0, and how it answers when it is to let go. Default false. */
   readonly maps?: boolean | MappingManners;
 }
@@ -73,8 +75,9 @@ export class World {
       void world.warnings.push([text, ...Object.values(details).map(String)].join(" "));
     const logger: Logger = { debug() {}, info() {}, warn: say, error: say };
     for (const vf of world.nic.vfs) {
+      const base = options.mappable === false ? vf : withMappableRegions(vf, [PCI_REGION.BAR0]);
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      const device = await compose(withMappableRegions(vf, [PCI_REGION.BAR0]), igbVf, {
+      const device = await compose(base, igbVf, {
         clock: world.clock,
         logger,
         options: optionsSchema.parse(options.options ?? {}),
