@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { OPCODE } from "./mailbox/messages.ts";
+import { header, OPCODE } from "./mailbox/messages.ts";
 import { facets, move } from "./testing/move.ts";
 import { GUEST_MAC, World } from "./testing/world.ts";
 
@@ -14,6 +14,24 @@ async function soundAfter(world: World): Promise<void> {
   world.collect();
   expect(world.wrongs()).toEqual([]);
 }
+
+describe("a PF that does not answer the guest", () => {
+  it("is told of by the name of what was asked, and the guest can ask again", async () => {
+    const world = await World.create({ options: { pfTimeoutMs: 20 } });
+    world.nic.deaf = true;
+    const vlan = (): Uint8Array => Uint8Array.of(9, 0, 0, 0);
+    await expect(
+      world.settle(world.driver.request(header(OPCODE.SET_VLAN, 1), vlan)),
+    ).rejects.toThrow(/request/u);
+    expect(world.warnings.join()).toMatch(
+      /the guest's SET_VLAN was not answered ERR_VFMIG_PF_SILENT/u,
+    );
+    world.nic.deaf = false;
+    await world.settle(world.driver.request(header(OPCODE.SET_VLAN, 1), vlan));
+    expect(world.nic.pf[0]?.vlans).toEqual(new Set([9]));
+    await soundAfter(world);
+  });
+});
 
 describe("the guest's address", () => {
   it("is on no VF between the two, so that frames never go to both", async () => {
@@ -44,6 +62,36 @@ describe("the guest's address", () => {
       code: "ERR_VFMIG_VF_MAC",
     });
     expect(filters(world)).toEqual([GUEST_MAC, undefined]);
+    await soundAfter(world);
+  });
+
+  it("is refused with what the target's administrator has set, where that came after the comparison", async () => {
+    const world = await World.create();
+    await expect(move(world, { between: () => world.nic.pf[1]?.pin(OTHER) })).rejects.toMatchObject(
+      {
+        code: "ERR_VFMIG_VF_MAC",
+        message: expect.stringContaining(
+          `the guest's address ${GUEST_MAC} (its administrator has set ${OTHER}); set that address`,
+        ) as string,
+      },
+    );
+    expect(filters(world)).toEqual([GUEST_MAC, OTHER]);
+    await soundAfter(world);
+  });
+
+  it("goes to a VF that has it already and may not change it", async () => {
+    const world = await World.create({ prepare: ({ nic }) => nic.pf[1]?.pin(GUEST_MAC) });
+    await move(world);
+    expect(filters(world)).toEqual([undefined, GUEST_MAC]);
+    await soundAfter(world);
+  });
+
+  it("is none where no driver has started, before a move and after it", async () => {
+    const world = await World.create({ start: false });
+    await move(world, { blackout: 0 });
+    expect(filters(world)).toEqual([undefined, undefined]);
+    await world.settle(world.driver.start());
+    expect(filters(world)).toEqual([undefined, GUEST_MAC]);
     await soundAfter(world);
   });
 
@@ -93,6 +141,30 @@ describe("the guest's address", () => {
     await soundAfter(world);
   });
 
+  it("is the guest's own choice again at a reset, where its first PF gave none and the next one would", async () => {
+    const world = await World.create();
+    await move(world);
+    const pf = world.nic.pf[1];
+    pf?.pin(OTHER);
+    if (pf !== undefined) pf.trusted = true;
+    await world.settle(world.driver.resetFunction());
+    expect([world.driver.mac, filters(world)[1]]).toEqual([GUEST_MAC, GUEST_MAC]);
+    expect(world.warnings).toEqual([]);
+    await soundAfter(world);
+  });
+
+  it("is not its guest's any more where that resets its VF and the next PF pins another, and the log says so", async () => {
+    const world = await World.create({ prepare: ({ nic }) => nic.pf[0]?.pin(GUEST_MAC) });
+    await move(world);
+    world.nic.pf[1]?.pin(OTHER);
+    await expect(world.settle(world.driver.resetFunction())).rejects.toThrow(
+      /refuses the address/u,
+    );
+    expect(world.warnings.join()).toContain(
+      `the PF does not let the guest have its address ${GUEST_MAC} again ${OTHER}`,
+    );
+  });
+
   it("leaves the PF's filters with a reset of the device, and with its end", async () => {
     const world = await World.create();
     await world.settle(world.driver.remove());
@@ -102,6 +174,18 @@ describe("the guest's address", () => {
     const other = await World.create();
     await other.settle(other.device[Symbol.asyncDispose]());
     expect(filters(other)[0]).toBeUndefined();
+  });
+
+  it("may stay in the filters of a PF that does not answer a reset, of which the log tells", async () => {
+    const world = await World.create({ options: { pfTimeoutMs: 20 } });
+    await world.settle(world.driver.remove());
+    world.nic.deaf = true;
+    await world.settle(world.device.reset());
+    expect(world.warnings.join()).toMatch(/did not take notice of the VF's reset.*may keep/u);
+    expect(filters(world)[0]).toBe(GUEST_MAC);
+    world.nic.deaf = false;
+    await world.settle(world.device.reset());
+    expect(filters(world)[0]).toBeUndefined();
   });
 
   it("cannot be given up to a PF that does not answer: the guest keeps its device", async () => {

@@ -7,6 +7,7 @@ import { World } from "./testing/world.ts";
 
 const VLAN_ADD = header(OPCODE.SET_VLAN, 1);
 const MAC_ADD = header(OPCODE.SET_MAC_ADDR, MAC_INFO.ADD);
+const MAC_CLEAR = header(OPCODE.SET_MAC_ADDR, MAC_INFO.CLEAR);
 
 function body(...dwords: readonly number[]): () => Uint8Array {
   const words = Uint32Array.from(dwords);
@@ -39,11 +40,21 @@ describe("a move carries", () => {
     expect([left?.vlans.size, left?.extra.size, left?.multicast]).toEqual([0, 0, []]);
   });
 
-  it("what was taken back: a VLAN that is gone does not come again", async () => {
+  it("what was taken back: a VLAN and addresses that are gone do not come again", async () => {
     const world = await World.create({ driver: { vlans: [5, 6] } });
     await world.settle(world.driver.request(header(OPCODE.SET_VLAN, 0), body(5)));
+    await world.settle(world.driver.request(MAC_ADD, body(0x02, 0x0f00)));
+    await world.settle(world.driver.request(MAC_CLEAR, body(0, 0)));
     await move(world);
     expect(world.nic.pf[1]?.vlans).toEqual(new Set([6]));
+    expect(world.nic.pf[1]?.extra).toEqual(new Set());
+  });
+
+  it("that the guest takes frames of any group address", async () => {
+    const world = await World.create();
+    await world.settle(world.driver.request(header(OPCODE.SET_PROMISC, 2), body(0)));
+    await move(world);
+    expect(world.nic.pf[1]?.promiscuous).toBe(2);
   });
 
   it("counters, which go on from where they were", async () => {
@@ -114,6 +125,8 @@ describe("a move carries", () => {
     await world.settle(migration!.setState("stop"));
     await world.settle(migration!.setState("running"));
     expect(world.nic.vfs[0]?.contexts).toBe(2);
+    await move(world, { blackout: 0 });
+    expect(world.nic.vfs[1]?.contexts).toBe(1);
   });
 
   it("what the PF said last, which the guest's driver looks at for its link", async () => {

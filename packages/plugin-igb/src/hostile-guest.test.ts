@@ -74,6 +74,23 @@ describe("a queue that cannot be relayed does not come up, and the log says why"
   });
 });
 
+describe("a buffer that nobody can reach", () => {
+  it("keeps its queue waiting there, and the log says where", async () => {
+    const { world, read, write, ring, enabled } = await bare();
+    ring(TX);
+    expect(enabled(TX)).toBe(true);
+    const data = new DataView(world.ram.buffer);
+    data.setUint32(0x1000, 0xdead_0000, true);
+    data.setUint32(0x1004, 7, true);
+    data.setUint32(0x1008, 0x2b30_0040, true);
+    write(TX + QUEUE.TAIL, 1);
+    await world.pass(2);
+    expect(world.warnings.join()).toMatch(/relay of the transmit queue waits: buffer-unreachable/u);
+    expect(world.warnings.join()).toContain(String(0x7_dead_0000));
+    expect([read(TX + QUEUE.HEAD), read(TX + QUEUE.TAIL)]).toEqual([0, 1]);
+  });
+});
+
 describe("a guest that asks without having reset its VF", () => {
   it("is refused by us, and its PF hears nothing", async () => {
     const { world, read, write } = await bare();

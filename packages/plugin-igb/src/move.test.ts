@@ -1,7 +1,9 @@
 import { inspectState } from "@vfmig/core";
 import { describe, expect, it } from "vitest";
 import igbVf from "./index.ts";
+import { ALL_VECTORS, REGISTER } from "./registers/registers.ts";
 import { move } from "./testing/move.ts";
+import { soundAfter, write } from "./testing/own-rings.ts";
 import { GUEST_MAC, World } from "./testing/world.ts";
 
 describe("an 82576 VF with the plugin", () => {
@@ -13,6 +15,19 @@ describe("an 82576 VF with the plugin", () => {
     expect(world.taken + world.given).toBe(600);
     expect(world.missed).toBe(0);
   });
+
+  it.each(["always", "while-saving"])(
+    "raises the vectors that its guest asks for itself (%s)",
+    async (shadow) => {
+      const world = await World.create({ options: { shadow } });
+      await world.pass(5);
+      const { interrupts } = world.driver.counters;
+      write(world, REGISTER.EICS, ALL_VECTORS);
+      await world.pass(1);
+      expect(world.driver.counters.interrupts).toBeGreaterThanOrEqual(interrupts + 3);
+      await soundAfter(world);
+    },
+  );
 });
 
 describe("a move between two VFs of one card", () => {

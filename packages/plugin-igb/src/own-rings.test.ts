@@ -212,6 +212,43 @@ describe("a device that is not as QEMU's", () => {
     await soundAfter(world);
   });
 
+  it("has its guest told of frames that may come twice where it takes too long for its write-backs", async () => {
+    const slow = { ...MAPPED.options, quiesceMs: 0, drainMs: 0 };
+    const world = await World.create({ ...MAPPED, options: slow });
+    const [vf] = world.nic.vfs;
+    if (vf !== undefined) vf.lateWriteBacks = true;
+    world.frame();
+    await startLog(world, quiet);
+    expect(world.warnings.join()).toMatch(/heads are ahead of its write-backs.*twice/u);
+    expect(modeOf(world)).toBe("relay");
+    world.frame();
+    await world.settle(facets(world.device).migration.setState("stop"));
+    expect(world.warnings.join()).toMatch(/frames were still with the device.*sent again/u);
+    expect(world.warnings.join()).toMatch(/has begun buffers that it did not finish/u);
+    if (vf !== undefined) vf.lateWriteBacks = false;
+    await world.settle(facets(world.device).migration.setState("running"));
+    const { taken } = world;
+    world.traffic(60);
+    expect(world.taken - taken).toBe(60);
+  });
+
+  it("is given back later where frames are on their way at the first try", async () => {
+    const world = await World.create({ ...MAPPED, options: { ...MAPPED.options, drainMs: 1 } });
+    await startLog(world);
+    const [vf] = world.nic.vfs;
+    if (vf !== undefined) vf.lateWriteBacks = true;
+    world.frame();
+    await world.pass(1);
+    await world.settle(facets(world.device).logging.stop());
+    await world.pass(2);
+    expect(modeOf(world)).toBe("relay");
+    await world.pass(95);
+    expect(modeOf(world)).toBe("relay");
+    await world.pass(20);
+    expect(modeOf(world)).toBe("direct");
+    await soundAfter(world);
+  });
+
   it("stays relayed where it takes no head but 0, until its driver begins anew", async () => {
     const world = await World.create(MAPPED);
     const [vf] = world.nic.vfs;

@@ -64,6 +64,14 @@ describe("the guest's interrupts", () => {
     expect(fake.signals[1]).toBe(2);
   });
 
+  it("read back as the guest set them up, as far as a VF has them", () => {
+    const { unit, write } = vectors();
+    for (const offset of [EIMS, EIAC, EIAM, IVAR0, IVAR_MISC]) write(offset, 0xffff_ffff);
+    write(EITR, 0x1234);
+    const found = [EICS, EIMC, EIMS, EIAC, EIAM, IVAR0, IVAR_MISC].map((at) => unit.read(at));
+    expect(found).toEqual([0, 0, 7, 7, 7, 0x8383, 0x83]);
+  });
+
   it("are not lost while the guest has no event, nor while the function stands still", () => {
     const { fake, unit, write } = vectors();
     write(EIAC, 7);

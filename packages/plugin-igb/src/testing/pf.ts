@@ -18,6 +18,8 @@ export class PfVf {
   trusted = false;
   /** Operations that are refused, by opcode. */
   readonly refuses: Set<number> = new Set();
+  /** Operations that other drivers know, and this PF too, by opcode. */
+  readonly knows: Set<number> = new Set();
   mac = NO_MAC;
   cleared = false;
   /** Receive address register of this VF's pool: only messages change it. */
@@ -26,6 +28,7 @@ export class PfVf {
   multicast: readonly number[] = [];
   readonly vlans: Set<number> = new Set();
   maxFrame: number | undefined;
+  promiscuous: number | undefined;
 
   /** Linux `igb_vf_reset_event`: the VF has been reset, and says nothing yet. */
   resetEvent(): void {
@@ -79,9 +82,10 @@ export class PfVf {
         this.maxFrame = message[1];
         return true;
       case OPCODE.SET_PROMISC:
+        this.promiscuous = infoOf(head);
         return true;
       default:
-        return false;
+        return this.knows.has(opcodeOf(head));
     }
   }
 
