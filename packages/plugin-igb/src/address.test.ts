@@ -141,18 +141,6 @@ describe("the guest's address", () => {
     await soundAfter(world);
   });
 
-  it("is the guest's own choice again at a reset, where its first PF gave none and the next one would", async () => {
-    const world = await World.create();
-    await move(world);
-    const pf = world.nic.pf[1];
-    pf?.pin(OTHER);
-    if (pf !== undefined) pf.trusted = true;
-    await world.settle(world.driver.resetFunction());
-    expect([world.driver.mac, filters(world)[1]]).toEqual([GUEST_MAC, GUEST_MAC]);
-    expect(world.warnings).toEqual([]);
-    await soundAfter(world);
-  });
-
   it("is not its guest's any more where that resets its VF and the next PF pins another, and the log says so", async () => {
     const world = await World.create({ prepare: ({ nic }) => nic.pf[0]?.pin(GUEST_MAC) });
     await move(world);
