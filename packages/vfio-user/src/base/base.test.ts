@@ -5,7 +5,16 @@ import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { IRQ_TYPE, PCI_IRQ, systemClock, type Logger, type VfioDevice } from "@vfmig/core";
+import {
+  compose,
+  defineSubDriver,
+  hasType,
+  IRQ_TYPE,
+  PCI_IRQ,
+  systemClock,
+  type Logger,
+  type VfioDevice,
+} from "@vfmig/core";
 import { createLinuxIo } from "@vfmig/linux";
 import { afterEach, describe, expect, it } from "vitest";
 import { connectVfioUser } from "../client/client.ts";
@@ -59,6 +68,24 @@ async function opened(path: string, told: (line: string) => void = () => {}): Pr
   });
 }
 
+/** That base with a plugin which changes layouts and notes what its host wants. */
+async function composed(device: VfioDevice, heard: string[]): Promise<VfioDevice> {
+  const definition = defineSubDriver({
+    name: "listener",
+    version: "1.0.0",
+    apiVersion: "^1.0.0",
+    matches: [{ vendor: 0x1af4, device: 0x1100 }],
+    privileges: [],
+    capabilities: {},
+    attach: () => ({
+      regions: [{ index: 0, trapped: [], adjustable: true, read() {}, write() {} }],
+      hostRequest: (count) => void heard.push(`plugin ${count}`),
+      close: async () => {},
+    }),
+  });
+  return await compose(device, definition);
+}
+
 describe("another server's device as a base", () => {
   it("tells this host and the client of its own server what that server's host tells", async () => {
     const lines: string[] = [];
@@ -109,6 +136,27 @@ describe("another server's device as a base", () => {
     // A mapping of this base's would be in the way of it.
     await device.migration?.setState("stop-copy");
     expect(device.migration?.state).toBe("stop-copy");
+  });
+
+  it("shows a plugin's irq index for changes of layout alone, and lets the plugin hear first", async () => {
+    const heard: string[] = [];
+    const adjustable = await composed(await opened(await served("adjustable")), heard);
+    const layouts = adjustable.info.irqs.filter(({ type }) => hasType(type, IRQ_TYPE.LAYOUT));
+    expect(layouts.map(({ index }) => index)).toEqual([5]);
+    await adjustable[Symbol.asyncDispose]();
+
+    const told = await composed(await opened(await served("host-events")), heard);
+    const rung = Promise.withResolvers<void>();
+    const signal = (): void => {
+      heard.push("user");
+      rung.resolve();
+    };
+    const data = { kind: "event", events: [{ signal }] } as const;
+    told.setIrqs({ index: REQ, start: 0, count: 1, action: "trigger", data });
+    told.writeRegion(0, REGISTER.TELL, Uint8Array.of(REQ));
+    await rung.promise;
+    expect(heard).toEqual(["plugin 1", "user"]);
+    await told[Symbol.asyncDispose]();
   });
 
   it("leaves no descriptor open when it is closed", async () => {
