@@ -2,6 +2,7 @@ import { PCI_REGION } from "@vfmig/core";
 import { describe, expect, test } from "vitest";
 import { facets, move } from "./rig/move.ts";
 import { FAMILIES } from "./rig/family.ts";
+import { pass } from "./rig/shadow.ts";
 import { World, type WorldOptions } from "./rig/world.ts";
 
 describe.each(FAMILIES)("$name", (family) => {
@@ -98,10 +99,7 @@ describe.each(FAMILIES)("$name", (family) => {
         code: "ERR_VFMIG_PF_SILENT",
       });
       model.control.setReplyDelay(0);
-      world.clock.advance(600);
-      await world.settle(Promise.resolve());
-      world.clock.advance(100);
-      await world.settle(Promise.resolve());
+      await pass(world, 700);
       const { missed } = world;
       world.traffic(300);
       await move(world, 1, { blackout: 0 });

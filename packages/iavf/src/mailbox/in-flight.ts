@@ -6,8 +6,17 @@ export interface RequestOptions {
   /** Milliseconds until the PF counts as silent. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
-  /** The PF has answered after all, after the request was given up. */
-  readonly onLate?: (reply: Reply) => void;
+  /**
+   * The PF has answered after all, after the request was given up. `later` are the requests, the guest's
+   * and ours, that go to the PF after it: what they change, they change in a device as this one leaves it.
+   */
+  readonly onLate?: (reply: Reply, later: readonly PfRequest[]) => void;
+}
+
+/** What is asked of the PF. */
+export interface PfRequest {
+  readonly opcode: number;
+  readonly body: Uint8Array;
 }
 
 /** The PF's answer to a request of our own. */
@@ -16,11 +25,9 @@ export interface Reply {
   readonly body: Uint8Array;
 }
 
-interface Entry {
+interface Entry extends PfRequest {
   readonly kind: "guest" | "own";
-  readonly opcode: number;
-  readonly body: Uint8Array;
-  readonly settle?: (reply: Reply | Error) => void;
+  readonly settle?: (reply: Reply | Error, later: readonly PfRequest[]) => void;
 }
 
 /** The driver waits about this long for its own requests. */
@@ -53,7 +60,7 @@ export class InFlight {
   }
 
   /** The guest's unanswered requests, oldest first. */
-  guests(): { readonly opcode: number; readonly body: Uint8Array }[] {
+  guests(): PfRequest[] {
     return this.#entries
       .filter((entry) => entry.kind === "guest")
       .map(({ opcode, body }) => ({ opcode, body }));
@@ -64,11 +71,11 @@ export class InFlight {
     const timeout = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     let timer: Timer | undefined;
     let settled = false;
-    const abort = (): void => settle(silent(opcode, "the operation was given up"));
-    const settle = (reply: Reply | Error): void => {
+    const abort = (): void => settle(silent(opcode, "the operation was given up"), []);
+    const settle = (reply: Reply | Error, later: readonly PfRequest[]): void => {
       if (settled) {
         if (!(reply instanceof Error)) {
-          options.onLate?.(reply);
+          options.onLate?.(reply, later);
         }
         return;
       }
@@ -85,7 +92,7 @@ export class InFlight {
     this.#queue.push(entry);
     timer = this.#clock.after(timeout, () => {
       this.#unqueue(entry);
-      settle(silent(opcode, `no answer within ${timeout} ms`));
+      settle(silent(opcode, `no answer within ${timeout} ms`), []);
     });
     if (options.signal?.aborted === true) {
       this.#unqueue(entry);
@@ -105,7 +112,7 @@ export class InFlight {
   }
 
   /** The next of our own, which counts as sent from now on. */
-  startOwn(): { readonly opcode: number; readonly body: Uint8Array } | undefined {
+  startOwn(): PfRequest | undefined {
     const entry = this.#queue.shift();
     if (entry !== undefined) {
       this.#entries.push(entry);
@@ -122,14 +129,15 @@ export class InFlight {
       return undefined;
     }
     const [entry] = this.#entries.splice(at, 1);
-    entry?.settle?.({ status: message.status, body: message.body });
+    const later = [...this.#entries.slice(at), ...this.#queue];
+    entry?.settle?.({ status: message.status, body: message.body }, later);
     return entry;
   }
 
   /** Nothing that waits will be answered. */
   fail(why: string): void {
     for (const entry of [...this.#entries.splice(0), ...this.#queue.splice(0)]) {
-      entry.settle?.(silent(entry.opcode, why));
+      entry.settle?.(silent(entry.opcode, why), []);
     }
   }
 }

@@ -4,6 +4,7 @@ import { MailboxVector } from "../interrupts/mailbox-vector.ts";
 import { ARQ_REGISTERS, ATQ_REGISTERS, ICR0, VF_REGISTER } from "../registers.ts";
 import { VIRTCHNL_OP, virtchnlName } from "../virtchnl/opcodes.ts";
 import { Conversation } from "./conversation.ts";
+import { impendingReset } from "./impending-reset.ts";
 import type { Reply, RequestOptions } from "./in-flight.ts";
 import type { MailboxBacklog, MailboxOptions } from "./options.ts";
 import { MailboxTraffic } from "./traffic.ts";
@@ -20,6 +21,8 @@ export class MailboxRelay {
   readonly #options: MailboxOptions;
   readonly #registers: RegisterAccess;
   readonly #traffic: MailboxTraffic;
+  /** Resets that were seen. */
+  #resets = 0;
 
   constructor(options: MailboxOptions) {
     this.#options = options;
@@ -176,6 +179,18 @@ export class MailboxRelay {
     }
   }
 
+  /**
+   * Has the PF reset the VF, and tells the guest beforehand what a PF tells that resets it of its own
+   * accord; the guest finds its mailbox off as soon as the reset was seen. False where the PF stays silent.
+   */
+  async resetUnderGuest(options?: RequestOptions): Promise<boolean> {
+    const before = this.#resets;
+    this.#traffic.tell(impendingReset());
+    // The reset ends the request without an answer, as in requestReset.
+    await this.request(VIRTCHNL_OP.RESET_VF, new Uint8Array(0), options).catch(() => undefined);
+    return this.#resets > before;
+  }
+
   /** True where the guest has said something to its PF since the last reset, or is about to. */
   get spoken(): boolean {
     const { version, resources } = this.conversation;
@@ -189,6 +204,7 @@ export class MailboxRelay {
     if (!this.#traffic.device.programmed || this.#traffic.device.alive) {
       return false;
     }
+    this.#resets++;
     this.#traffic.forget();
     if (!this.#traffic.ownReset) {
       // As hardware: the mailbox is off until the guest sets it up again.

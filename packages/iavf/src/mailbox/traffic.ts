@@ -196,6 +196,14 @@ export class MailboxTraffic {
     }
   }
 
+  /** Tells the guest something in its PF's place, if it has a PF. */
+  tell(message: ReceivedMessage): void {
+    if (this.#parts.conversation.resources !== undefined) {
+      this.#keep(message);
+      this.#flush();
+    }
+  }
+
   /** The guest's requests wait in its ring until the returned function is called. */
   holdGuest(): () => void {
     this.#held++;

@@ -45,3 +45,35 @@ export async function ready(
     );
   }
 }
+
+/**
+ * Milliseconds that a PF has for a reset that its guest was told of. A driver waits 5 s for its mailbox to go
+ * off (Linux: 500 looks, 10 ms apart), and goes on without after that.
+ */
+const TOLD_MS = 4000;
+
+/**
+ * Resets the VF of a guest that runs, and tells it as its PF would, so that its driver sets all up anew: by
+ * the PF, or through the base where the PF stays silent. A PF that resets it later all the same does what any
+ * reset does.
+ *
+ * @throws what the base throws that cannot reset the function
+ */
+export async function resetUnderGuest({
+  mailbox,
+  context,
+  config,
+}: Pick<Parts, "mailbox" | "context" | "config">): Promise<void> {
+  const release = config.hold();
+  try {
+    const timeoutMs = Math.min(TOLD_MS, context.options.resetMs);
+    if (!(await mailbox.resetUnderGuest({ timeoutMs }))) {
+      context.logger.warn("the PF did not reset the VF; the function is reset instead");
+      await context.base.reset();
+      config.refresh();
+      mailbox.checkReset();
+    }
+  } finally {
+    release();
+  }
+}

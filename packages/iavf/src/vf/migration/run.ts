@@ -1,6 +1,7 @@
 import { ICR0 } from "../../registers.ts";
 import { macFromString } from "../../virtchnl/body.ts";
 import type { Parts } from "../parts.ts";
+import { stopQueues } from "../shadow/pair-requests.ts";
 import { enableEmpty } from "./enable.ts";
 
 /**
@@ -10,11 +11,16 @@ import { enableEmpty } from "./enable.ts";
  * @throws VfmigError `ERR_VFMIG_PF_SILENT`, `ERR_VFMIG_PF_REFUSED`
  */
 export async function run(parts: Parts, signal: AbortSignal): Promise<void> {
-  const { session, config, mailbox } = parts;
+  const { session, config, mailbox, queues } = parts;
   const { txEnabled, rxEnabled } = mailbox.conversation;
   if (!session.loaded && (txEnabled | rxEnabled) !== 0) {
     const release = config.hold();
     try {
+      const { asked } = queues;
+      if ((asked.txQueues | asked.rxQueues) !== 0) {
+        // A PF that was too late for another attempt may have started them.
+        await stopQueues(parts, { ...asked }, { signal });
+      }
       await enableEmpty(parts, signal);
     } finally {
       release();

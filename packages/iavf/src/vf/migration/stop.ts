@@ -1,7 +1,5 @@
-import { VIRTCHNL_OP } from "../../virtchnl/opcodes.ts";
-import { buildQueueSelect } from "../../virtchnl/queues.ts";
 import type { Parts } from "../parts.ts";
-import { enableEmpty } from "./enable.ts";
+import { stopQueues } from "../shadow/pair-requests.ts";
 import { readCounters } from "./read-counters.ts";
 import { waitUntil } from "@vfmig/core/toolkit";
 
@@ -13,25 +11,29 @@ import { waitUntil } from "@vfmig/core/toolkit";
  * @throws VfmigError `ERR_VFMIG_PF_SILENT`, `ERR_VFMIG_PF_REFUSED`
  */
 export async function stop(parts: Parts, signal: AbortSignal): Promise<void> {
-  const { queues, mailbox, vectors, config, session, context } = parts;
-  const release = config.hold();
+  const { queues, mailbox, vectors, config, session, shadow, context } = parts;
+  const releases = [config.hold()];
   session.phase = "stopping";
   queues.relays.pauseTx();
   try {
     mailbox.checkReset();
     await drain(parts, signal);
+    // What the guest asked for after our request would be done in a device that counts as stopped.
+    releases.push(mailbox.holdGuest());
     // Asked in one go: the PF takes them in this order.
     await Promise.all([disable(parts, signal), readCounters(parts, signal)]);
+    queues.relays.finish();
+    mailbox.freeze();
+    vectors.freeze();
   } catch (error) {
     session.phase = "running";
-    queues.relays.resumeTx(mailbox.conversation.txEnabled);
+    // What stands still starts anew, on other rings than its relay knows.
+    queues.relays.resumeTx(mailbox.conversation.txEnabled & ~shadow.stranded.txQueues);
     throw error;
   } finally {
-    release();
+    releases.forEach((release) => release());
   }
-  queues.relays.finish();
-  mailbox.freeze();
-  vectors.freeze();
+  shadow.stranded.clear();
   session.phase = "stopped";
   session.loaded = false;
   session.ringIndices = queues.relays.indices();
@@ -52,49 +54,9 @@ async function drain({ queues, context }: Parts, signal: AbortSignal): Promise<v
 }
 
 async function disable(parts: Parts, signal: AbortSignal): Promise<void> {
-  const { queues, mailbox, context } = parts;
-  const { txQueues, rxQueues } = queues.asked;
-  if ((txQueues | rxQueues) === 0) {
+  const { asked } = parts.queues;
+  if ((asked.txQueues | asked.rxQueues) === 0) {
     return;
   }
-  await mailbox.demand(
-    VIRTCHNL_OP.DISABLE_QUEUES,
-    buildQueueSelect({ vsiId: mailbox.vsi.host, txQueues, rxQueues }),
-    {
-      timeoutMs: context.options.pfTimeoutMs,
-      signal,
-      onLate: ({ status }) => {
-        if (status === 0) {
-          void startAgain(parts);
-        }
-      },
-    },
-  );
-  queues.markStopped(txQueues, rxQueues);
-}
-
-/** The PF stopped the queues after the stop had been given up: a guest that runs gets them back. */
-async function startAgain(parts: Parts): Promise<void> {
-  const { queues, mailbox, vectors, config, session, context } = parts;
-  if (session.phase !== "running") {
-    return;
-  }
-  const release = config.hold();
-  context.logger.warn("the PF stopped the queues late; they are started again");
-  queues.relays.finish();
-  queues.markStopped(-1, -1);
-  try {
-    await enableEmpty(parts, new AbortController().signal);
-    // A stop that began meanwhile goes after these requests, and so has the last word.
-    if (session.phase === "running") {
-      vectors.armAll();
-      queues.relays.go(mailbox.conversation.txEnabled, mailbox.conversation.rxEnabled, []);
-    }
-  } catch (error) {
-    context.logger.error("the queues could not be started again; the guest needs a reset", {
-      cause: String(error),
-    });
-  } finally {
-    release();
-  }
+  await stopQueues(parts, { ...asked }, { signal });
 }

@@ -179,6 +179,8 @@ export class ShadowQueues {
   /** The PF granted an ENABLE_QUEUES of the guest. */
   enabled(body: Uint8Array, frozen: boolean): void {
     const select = parseQueueSelect(body);
+    // A guest that does not wait for answers may have had them stopped after it asked for this.
+    this.markAsked(select.txQueues, select.rxQueues);
     for (const pair of this.pairs) {
       this.#start(
         pair,
@@ -194,6 +196,8 @@ export class ShadowQueues {
     const lapped = this.tails.unseen ? undefined : false;
     pair.half.tx.lapped = tx ? lapped : pair.half.tx.lapped;
     pair.half.rx.lapped = rx ? lapped : pair.half.rx.lapped;
+    pair.half.tx.starts += tx ? 1 : 0;
+    pair.half.rx.starts += rx ? 1 : 0;
     if (tx && pair.half.tx.mode === "relay") {
       pair.tx.start({ complete: 0, tail: 0 });
       this.#pausedIf(frozen, pair.tx);

@@ -1,11 +1,10 @@
 import { vfError } from "../errors.ts";
 import { waitUntil } from "@vfmig/core/toolkit";
-import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";
-import { enter, goOn, placeOf, refuseDoubt } from "./enter.ts";
+import { enter, refuseDoubt } from "./enter.ts";
 import { HandBack } from "./hand-back.ts";
 import { isCurrent, type PairParts } from "./pair-requests.ts";
-import type { PairPlace } from "./relay-from.ts";
+import { Stranded } from "./stranded.ts";
 import { SwitchLog, SwitchTurns } from "@vfmig/shadow-queue";
 
 /** Who needs the queues relayed: a log of device writes, or a saving session. */
@@ -18,9 +17,10 @@ export type ShadowReason = "logging" | "saving";
  */
 export class ShadowController {
   readonly log: SwitchLog;
+  /** Queues that stand still although their guest runs them. */
+  readonly stranded: Stranded;
   readonly #parts: () => PairParts;
   readonly #reasons = new Set<ShadowReason>();
-  readonly #stranded = new WeakMap<QueuePair, PairPlace>();
   readonly #handBack: HandBack;
   /** Each switch costs its pair the frames of two answers of the PF. */
   readonly #turns = new SwitchTurns();
@@ -30,11 +30,15 @@ export class ShadowController {
   constructor(parts: () => PairParts, clock: ConstructorParameters<typeof SwitchLog>[0]) {
     this.#parts = parts;
     this.log = new SwitchLog(clock);
+    this.stranded = new Stranded({
+      parts,
+      log: this.log,
+      exclusively: (run) => this.#turns.take(run),
+      onRelayed: () => this.#settle(),
+    });
     this.#handBack = new HandBack({
       parts,
       log: this.log,
-      stranded: this.#stranded,
-      onLate: (pair, halves) => this.#stoppedLate(pair, halves),
       exclusively: (run) => this.#turns.take(run),
     });
   }
@@ -112,6 +116,7 @@ export class ShadowController {
   /** Nothing is begun any more. */
   dispose(): void {
     this.#closed = true;
+    this.stranded.dispose();
     this.#handBack.rest();
   }
 
@@ -158,12 +163,7 @@ export class ShadowController {
       return;
     }
     try {
-      await enter(parts, pair, {
-        log: this.log,
-        signal,
-        stranded: this.#stranded,
-        onLate: (halves) => this.#stoppedLate(pair, halves),
-      });
+      await enter(parts, pair, { log: this.log, signal });
     } catch (error) {
       // A pair that a reset took away needs no relay; the guest's next one has it from the start.
       if (isCurrent(parts, pair)) {
@@ -184,42 +184,5 @@ export class ShadowController {
         { limit },
       );
     }
-  }
-
-  /** The PF stopped a pair after its switch was given up: a guest that runs gets it back, relayed. */
-  #stoppedLate(pair: QueuePair, halves: Halves): void {
-    const again = async (): Promise<void> => {
-      const parts = this.#parts();
-      const { queues, vectors, context, session, config, doorbells } = parts;
-      const held = pair.half.tx.mode === "held" || pair.half.rx.mode === "held";
-      if (!isCurrent(parts, pair) || session.phase !== "running" || held || this.#closed) {
-        return;
-      }
-      await doorbells.trap();
-      context.logger.warn("the PF stopped a queue pair late; it is relayed from here on", {
-        queue: pair.queue,
-      });
-      const direct = pair.half.tx.mode === "direct" || pair.half.rx.mode === "direct";
-      pair.tx.complete();
-      pair.rx.complete();
-      const place = direct
-        ? placeOf(parts, pair, halves)
-        : { tx: pair.tx.position.complete, rx: pair.rx.position.complete, half: false };
-      const release = config.hold();
-      const end = this.log.begin(pair.queue, "enter");
-      queues.setMode(pair, halves, "held");
-      vectors.refresh();
-      try {
-        await goOn(parts, pair, halves, place, this.#stranded);
-        end("done");
-      } finally {
-        end("failed");
-        release();
-      }
-    };
-    this.#turns.take(again).then(
-      () => this.#settle(),
-      () => {},
-    );
   }
 }

@@ -19,10 +19,6 @@ import type { EndSwitch, SwitchLog } from "@vfmig/shadow-queue";
 export interface EnterOptions {
   readonly log: SwitchLog;
   readonly signal: AbortSignal;
-  /** Halves that stand still since the PF did not run them again, and where the guest is in them. */
-  readonly stranded: WeakMap<QueuePair, PairPlace>;
-  /** The PF has stopped the halves after the switch was given up. */
-  readonly onLate: (halves: Halves) => void;
 }
 
 /**
@@ -40,21 +36,23 @@ export async function enter(
 ): Promise<void> {
   const { queues, vectors, config } = parts;
   const halves = { tx: pair.half.tx.mode !== "relay", rx: pair.half.rx.mode !== "relay" };
-  const known = options.stranded.get(pair);
-  const running = known === undefined ? both(halves, askedHalves(parts, pair)) : halves;
-  if (known === undefined) {
-    refuseDoubt(parts, pair);
+  const running = both(halves, askedHalves(parts, pair));
+  refuseDoubt(parts, pair);
+  if (parts.shadow.stranded.has(pair)) {
+    await parts.shadow.stranded.runNow(pair, halves);
+    await finishHalf(parts, pair, options.signal);
+    return;
   }
   const release = config.hold();
   const end = any(running) ? options.log.begin(pair.queue, "enter") : () => {};
   try {
     queues.setMode(pair, halves, "held");
     vectors.refresh();
-    if (known === undefined && any(running)) {
+    if (any(running)) {
       await stopOrGoOn(parts, pair, halves, running, options, end);
     }
     refuseGone(parts, pair);
-    await goOn(parts, pair, halves, known ?? placeOf(parts, pair, halves), options.stranded);
+    await goOn(parts, pair, halves, placeOf(parts, pair, halves));
     end("done");
   } catch (error) {
     end("failed");
@@ -75,7 +73,7 @@ async function stopOrGoOn(
   end: EndSwitch,
 ): Promise<void> {
   try {
-    await stopHalves(parts, pair, running, options.signal, () => options.onLate(halves));
+    await stopHalves(parts, pair, running, { signal: options.signal });
   } catch (error) {
     end("refused");
     if (isCurrent(parts, pair)) {
@@ -97,23 +95,18 @@ export function passTails({ queues, registers }: PairParts, pair: QueuePair, hal
   }
 }
 
-/** As {@link relayFrom}; where it fails, the place is kept for another attempt. */
+/** As {@link relayFrom}; where it fails, there will be other attempts. */
 export async function goOn(
   parts: PairParts,
   pair: QueuePair,
   halves: Halves,
   place: PairPlace,
-  stranded: WeakMap<QueuePair, PairPlace>,
 ): Promise<void> {
-  stranded.set(pair, place);
   try {
     await relayFrom(parts, pair, halves, place);
-    stranded.delete(pair);
+    parts.shadow.stranded.runs(pair, halves);
   } catch (error) {
-    parts.context.logger.error("a queue pair stands still: the PF does not run it again", {
-      queue: pair.queue,
-      cause: String(error),
-    });
+    parts.shadow.stranded.strand(pair, halves, place, String(error));
     throw error;
   }
 }

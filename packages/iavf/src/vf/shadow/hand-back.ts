@@ -5,7 +5,6 @@ import { asksNoReport } from "./infer.ts";
 import { leave } from "./leave.ts";
 import { any, NO_HALF, type PairParts } from "./pair-requests.ts";
 import { type Patience, readyHalves, rxIsNear, txIsAtWrap } from "./ready.ts";
-import type { PairPlace } from "./relay-from.ts";
 import type { SwitchLog } from "@vfmig/shadow-queue";
 
 /** Milliseconds for which a pair is watched before it may be stopped far from its Rx ring's end. */
@@ -22,8 +21,6 @@ const LOOK_MS = 5;
 export interface HandBackParts {
   readonly parts: () => PairParts;
   readonly log: SwitchLog;
-  readonly stranded: WeakMap<QueuePair, PairPlace>;
-  readonly onLate: (pair: QueuePair, halves: Halves) => void;
   /** Runs one switch when no other runs. */
   readonly exclusively: <T>(run: () => Promise<T>) => Promise<T>;
 }
@@ -189,15 +186,13 @@ export class HandBack {
 
   async #leave(pair: QueuePair, halves: Halves): Promise<void> {
     this.#busy = true;
-    const { exclusively, log, stranded } = this.#parts;
+    const { exclusively, log } = this.#parts;
     const { mailbox, context } = this.#parts.parts();
     const release = mailbox.holdGuest();
     try {
       const result = await exclusively(() =>
         leave(this.#parts.parts(), pair, halves, {
           log,
-          stranded,
-          onLate: (late) => this.#parts.onLate(pair, late),
           hurried: () => !this.#on,
         }),
       );

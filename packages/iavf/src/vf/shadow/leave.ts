@@ -21,15 +21,15 @@ const BUFFERS_MS = 250;
 
 export interface LeaveOptions {
   readonly log: SwitchLog;
-  readonly stranded: WeakMap<QueuePair, PairPlace>;
-  /** The PF has stopped the halves after the switch was given up. */
-  readonly onLate: (halves: Halves) => void;
   /** Somebody waits for this switch to end. */
   readonly hurried: () => boolean;
 }
 
-/** `unwalked`: the device did not take DUMMY descriptors. In all but `done` the relay goes on. */
-export type LeaveResult = "done" | "refused" | "failed" | "unwalked";
+/**
+ * `unwalked`: the device did not take DUMMY descriptors. In all but `done` the relay goes on; after `stuck`
+ * once the PF has stopped what it may have started on the guest's rings.
+ */
+export type LeaveResult = "done" | "refused" | "failed" | "unwalked" | "stuck";
 
 /**
  * Gives halves of a pair back to the guest's own rings: stopped through the PF, configured on the
@@ -51,7 +51,7 @@ export async function leave(
     hold(parts, pair, halves);
     try {
       if (any(enabled)) {
-        await stopHalves(parts, pair, enabled, undefined, () => options.onLate(halves));
+        await stopHalves(parts, pair, enabled);
       }
     } catch {
       end("refused");
@@ -59,8 +59,13 @@ export async function leave(
       return "refused";
     }
     const result = await handOver(parts, pair, halves, enabled, options.hurried);
-    if (result !== "done" && isCurrent(parts, pair)) {
-      await goOn(parts, pair, halves, relayPlace(pair), options.stranded);
+    if (result === "done") {
+      parts.shadow.stranded.runs(pair, halves);
+    } else if (result === "stuck") {
+      // Tails must not be touched before it has stopped.
+      parts.shadow.stranded.strand(pair, halves, relayPlace(pair), "it has not stopped");
+    } else if (isCurrent(parts, pair)) {
+      await goOn(parts, pair, halves, relayPlace(pair));
     }
     end(result === "done" ? "done" : "failed");
     return result;
@@ -127,23 +132,20 @@ async function handOver(
     parts.vectors.wake(0, 1 << pair.queue);
   }
   try {
-    await runHalves(parts, pair, halves, pair.config);
+    await runHalves(parts, [{ pair, halves, config: pair.config }]);
   } catch {
     // One of two requests may have been granted.
-    await stopAgain(parts, pair, enabled);
-    return "failed";
+    return await stopAgain(parts, pair, enabled, "failed");
   }
   if (!isCurrent(parts, pair)) {
     return "failed";
   }
   // The guest may have gone on, up to the slots that the way needs.
   if (to > 0 && !txWayIsShort(parts, pair, to)) {
-    await stopAgain(parts, pair, enabled);
-    return "failed";
+    return await stopAgain(parts, pair, enabled, "failed");
   }
   if (to > 0 && !(await walkTx(parts, pair, to))) {
-    await stopAgain(parts, pair, enabled);
-    return "unwalked";
+    return await stopAgain(parts, pair, enabled, "unwalked");
   }
   await buffers(parts, pair, enabled, hurried);
   if (!isCurrent(parts, pair)) {
@@ -183,6 +185,19 @@ function takeLast({ queues }: PairParts, pair: QueuePair, enabled: Halves): void
   }
 }
 
-async function stopAgain(parts: PairParts, pair: QueuePair, enabled: Halves): Promise<void> {
-  await stopHalves(parts, pair, enabled).catch(() => undefined);
+/** Stops what was started on the guest's rings; `stuck` where the PF does not say that it has. */
+async function stopAgain(
+  parts: PairParts,
+  pair: QueuePair,
+  enabled: Halves,
+  result: LeaveResult,
+): Promise<LeaveResult> {
+  try {
+    if (any(enabled)) {
+      await stopHalves(parts, pair, enabled);
+    }
+    return result;
+  } catch {
+    return "stuck";
+  }
 }

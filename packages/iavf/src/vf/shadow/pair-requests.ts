@@ -1,5 +1,11 @@
 import { VIRTCHNL_OP } from "../../virtchnl/opcodes.ts";
-import { buildQueueConfig, buildQueueSelect, type QueuePairConfig } from "../../virtchnl/queues.ts";
+import {
+  buildQueueConfig,
+  buildQueueSelect,
+  parseQueueSelect,
+  type QueuePairConfig,
+} from "../../virtchnl/queues.ts";
+import type { PfRequest } from "../../mailbox/in-flight.ts";
 import type { Parts } from "../parts.ts";
 import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";
@@ -15,7 +21,14 @@ export type PairParts = Pick<
   | "config"
   | "session"
   | "doorbells"
+  | "shadow"
 >;
+
+/** Queues, by bit. */
+export interface QueueBits {
+  readonly txQueues: number;
+  readonly rxQueues: number;
+}
 
 export const NO_HALF: Halves = { tx: false, rx: false };
 
@@ -27,84 +40,135 @@ export function any({ tx, rx }: Halves): boolean {
   return tx || rx;
 }
 
+/** The bits of one queue. */
+export function bitsOf(queue: number, { tx, rx }: Halves): QueueBits {
+  return { txQueues: tx ? 1 << queue : 0, rxQueues: rx ? 1 << queue : 0 };
+}
+
+/** The halves of one queue among `bits`. */
+export function halvesOf(queue: number, { txQueues, rxQueues }: QueueBits): Halves {
+  return { tx: ((txQueues >>> queue) & 1) === 1, rx: ((rxQueues >>> queue) & 1) === 1 };
+}
+
 /** Halves of the pair that the guest runs, as far as the PF has answered. */
 export function enabledHalves({ mailbox }: PairParts, { queue }: QueuePair): Halves {
   const { txEnabled, rxEnabled } = mailbox.conversation;
-  return { tx: ((txEnabled >>> queue) & 1) === 1, rx: ((rxEnabled >>> queue) & 1) === 1 };
+  return halvesOf(queue, { txQueues: txEnabled, rxQueues: rxEnabled });
 }
 
 /** Halves of the pair that run or were asked to. */
 export function askedHalves({ queues }: PairParts, { queue }: QueuePair): Halves {
-  const { txQueues, rxQueues } = queues.asked;
-  return { tx: ((txQueues >>> queue) & 1) === 1, rx: ((rxQueues >>> queue) & 1) === 1 };
+  return halvesOf(queue, queues.asked);
 }
 
 /** The pair is still what its guest configured; not so after a reset or another configuration. */
-export function isCurrent({ queues }: PairParts, pair: QueuePair): boolean {
+export function isCurrent({ queues }: Pick<PairParts, "queues">, pair: QueuePair): boolean {
   return queues.pair(pair.queue) === pair;
 }
 
+export interface StopOptions {
+  /** Milliseconds that the PF has. Default: the option `pfTimeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Stops halves of one pair, and no other queue.
+ * Stops these queues, and no others. What the PF stops after this was given up, and no later request starts
+ * again, is stranded.
  *
- * @param onLate - the PF has stopped them after all, after this was given up
  * @throws VfmigError `ERR_VFMIG_PF_SILENT`, `ERR_VFMIG_PF_REFUSED`
  */
+export async function stopQueues(
+  { mailbox, queues, shadow, context }: PairParts,
+  bits: QueueBits,
+  { timeoutMs = context.options.pfTimeoutMs, signal }: StopOptions = {},
+): Promise<void> {
+  const body = buildQueueSelect({ vsiId: mailbox.vsi.host, ...bits });
+  await mailbox.demand(VIRTCHNL_OP.DISABLE_QUEUES, body, {
+    timeoutMs,
+    ...(signal !== undefined && { signal }),
+    onLate: ({ status }, later) => {
+      const still = status === 0 ? without(bits, started(later)) : NO_QUEUES;
+      queues.markStopped(still.txQueues, still.rxQueues);
+      shadow.stranded.stoppedLate(still);
+    },
+  });
+  queues.markStopped(bits.txQueues, bits.rxQueues);
+}
+
+const NO_QUEUES: QueueBits = { txQueues: 0, rxQueues: 0 };
+
+function without(bits: QueueBits, others: QueueBits): QueueBits {
+  return {
+    txQueues: bits.txQueues & ~others.txQueues,
+    rxQueues: bits.rxQueues & ~others.rxQueues,
+  };
+}
+
+/** Queues that one of these requests starts, the guest's or ours. */
+function started(requests: readonly PfRequest[]): QueueBits {
+  return requests
+    .filter(({ opcode }) => opcode === VIRTCHNL_OP.ENABLE_QUEUES)
+    .map(({ body }) => parseQueueSelect(body))
+    .reduce<QueueBits>(
+      (all, { txQueues, rxQueues }) => ({
+        txQueues: all.txQueues | txQueues,
+        rxQueues: all.rxQueues | rxQueues,
+      }),
+      NO_QUEUES,
+    );
+}
+
+/** As {@link stopQueues}, for halves of one pair. */
 export async function stopHalves(
   parts: PairParts,
   { queue }: QueuePair,
   halves: Halves,
-  signal?: AbortSignal,
-  onLate?: () => void,
+  options?: StopOptions,
 ): Promise<void> {
-  const { mailbox, queues, context } = parts;
-  const txQueues = halves.tx ? 1 << queue : 0;
-  const rxQueues = halves.rx ? 1 << queue : 0;
-  const select = { vsiId: mailbox.vsi.host, txQueues, rxQueues };
-  await mailbox.demand(VIRTCHNL_OP.DISABLE_QUEUES, buildQueueSelect(select), {
-    timeoutMs: context.options.pfTimeoutMs,
-    ...(signal !== undefined && { signal }),
-    onLate: ({ status }) => {
-      if (status === 0) {
-        onLate?.();
-      }
-    },
-  });
-  queues.markStopped(txQueues, rxQueues);
+  await stopQueues(parts, bitsOf(queue, halves), options);
+}
+
+/** Halves of a pair that are to run. */
+export interface PairHalves {
+  readonly pair: QueuePair;
+  readonly halves: Halves;
+  /** The pair on the rings that it is to work on. */
+  readonly config: QueuePairConfig;
 }
 
 /**
  * Has the PF write the contexts of halves that stand still, whose heads are then 0, and run those of
  * them that the guest runs. Their tails are 0, so that nothing moves yet.
  *
- * @param config - the pair on the rings that it is to work on
+ * @param timeoutMs - milliseconds that the PF has; default: the option `pfTimeoutMs`
  * @throws VfmigError `ERR_VFMIG_PF_SILENT`, `ERR_VFMIG_PF_REFUSED`
  */
 export async function runHalves(
   parts: PairParts,
-  pair: QueuePair,
-  halves: Halves,
-  config: QueuePairConfig,
+  all: readonly PairHalves[],
+  timeoutMs: number = parts.context.options.pfTimeoutMs,
 ): Promise<void> {
-  const { mailbox, queues, context, family } = parts;
-  const { queue } = pair;
+  const { mailbox, queues, family } = parts;
   const vsiId = mailbox.vsi.host;
   const whole = !family.halvesApart;
-  const options = { timeoutMs: context.options.pfTimeoutMs };
-  const element = {
+  const pairs = all.map(({ halves, config: { tx, rx } }) => ({
     // Length 0: this PF leaves that half alone.
-    tx: { ...config.tx, vsiId, length: halves.tx || whole ? config.tx.length : 0 },
-    rx: { ...config.rx, vsiId, length: halves.rx || whole ? config.rx.length : 0 },
-  };
-  pair.clearTails(halves.tx, halves.rx);
-  const body = buildQueueConfig({ vsiId, pairs: [element] });
-  const asked = [mailbox.demand(VIRTCHNL_OP.CONFIG_VSI_QUEUES, body, options)];
-  const enabled = both(halves, enabledHalves(parts, pair));
-  if (any(enabled)) {
-    const txQueues = enabled.tx ? 1 << queue : 0;
-    const rxQueues = enabled.rx ? 1 << queue : 0;
+    tx: { ...tx, vsiId, length: halves.tx || whole ? tx.length : 0 },
+    rx: { ...rx, vsiId, length: halves.rx || whole ? rx.length : 0 },
+  }));
+  let [txQueues, rxQueues] = [0, 0];
+  for (const { pair, halves } of all) {
+    pair.clearTails(halves.tx, halves.rx);
+    const bits = bitsOf(pair.queue, both(halves, enabledHalves(parts, pair)));
+    txQueues |= bits.txQueues;
+    rxQueues |= bits.rxQueues;
+  }
+  const body = buildQueueConfig({ vsiId, pairs });
+  const asked = [mailbox.demand(VIRTCHNL_OP.CONFIG_VSI_QUEUES, body, { timeoutMs })];
+  if ((txQueues | rxQueues) !== 0) {
     const select = buildQueueSelect({ vsiId, txQueues, rxQueues });
-    asked.push(mailbox.demand(VIRTCHNL_OP.ENABLE_QUEUES, select, options));
+    asked.push(mailbox.demand(VIRTCHNL_OP.ENABLE_QUEUES, select, { timeoutMs }));
     queues.markAsked(txQueues, rxQueues);
   }
   const failed = (await Promise.allSettled(asked)).find(({ status }) => status === "rejected");

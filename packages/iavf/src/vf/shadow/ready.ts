@@ -31,7 +31,8 @@ export interface Patience {
 export function readyHalves(parts: PairParts, pair: QueuePair, patience: Patience): Halves {
   const enabled = enabledHalves(parts, pair);
   const asked = askedHalves(parts, pair);
-  if (parts.queues.configuring || enabled.tx !== asked.tx || enabled.rx !== asked.rx) {
+  const stands = parts.shadow.stranded.has(pair);
+  if (stands || parts.queues.configuring || enabled.tx !== asked.tx || enabled.rx !== asked.rx) {
     return NO_HALF;
   }
   const relayed = {

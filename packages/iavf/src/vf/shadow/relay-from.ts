@@ -36,7 +36,7 @@ export async function relayFrom(
   for (let attempt = 1; ; attempt++) {
     try {
       // oxlint-disable-next-line no-await-in-loop -- one attempt after the other
-      await runHalves(parts, pair, halves, pair.privateConfig);
+      await runHalves(parts, [{ pair, halves, config: pair.privateConfig }]);
       break;
     } catch (error) {
       refuseGone(parts, pair);
@@ -49,11 +49,11 @@ export async function relayFrom(
       });
       // One of two requests may have been granted.
       // oxlint-disable-next-line no-await-in-loop -- one attempt after the other
-      await stopHalves(parts, pair, halves).catch(() => undefined);
+      await stopHalves(parts, pair, halves);
     }
   }
   refuseGone(parts, pair);
-  start(parts, pair, halves, place);
+  startRelay(parts, pair, halves, place);
 }
 
 /** @throws VfmigError `ERR_VFMIG_VF_POSITION` where the pair is no longer its guest's */
@@ -68,7 +68,13 @@ export function refuseGone(parts: PairParts, pair: QueuePair): void {
   }
 }
 
-function start(parts: PairParts, pair: QueuePair, halves: Halves, place: PairPlace): void {
+/** The device is at slot 0 of empty private rings: the relay goes on where the guest is. */
+export function startRelay(
+  parts: PairParts,
+  pair: QueuePair,
+  halves: Halves,
+  place: PairPlace,
+): void {
   const { queues, vectors } = parts;
   const enabled = enabledHalves(parts, pair);
   queues.setMode(pair, halves, "relay");

@@ -17,6 +17,7 @@ export function shadowStatus({
       tx: half.tx.mode,
       rx: half.rx.mode,
     })),
+    stranded: shadow.stranded.status,
     switches: shadow.log.windows,
     switchTotals: shadow.log.totals,
   };
