@@ -11,7 +11,6 @@
  * Run: node packages/testkit/bench/doorbells.bench.ts [--json] [--rounds=N] [--frames=N]
  *   [--models=i40e,e810] [--queues=1,4,16] [--user-ms=N]
  */
-import { setImmediate as turn } from "node:timers/promises";
 import {
   type Clock,
   type ComposedDevice,
@@ -23,8 +22,8 @@ import {
   createManualClock,
   createMappingUser,
   type LoosePort,
-  type ManualClock,
   type MappingUser,
+  settle,
   type VirtchnlGuestDriver,
   withMappableRegions,
 } from "@vfmig/testkit";
@@ -78,19 +77,6 @@ function burst({ driver, port }: Guest, from: number): void {
   port.sent.length = 0;
 }
 
-async function settled(promise: Promise<void>, clock: ManualClock): Promise<void> {
-  const state = { over: false };
-  const done = promise.finally(() => {
-    state.over = true;
-  });
-  while (!state.over) {
-    clock.advance(1);
-    // oxlint-disable-next-line no-await-in-loop -- promises settle between turns of the clock
-    await turn();
-  }
-  await done;
-}
-
 interface FrameRow {
   readonly model: string;
   readonly queues: number;
@@ -111,7 +97,7 @@ async function perFrame(model: string, queues: number): Promise<FrameRow[]> {
     // oxlint-disable-next-line no-await-in-loop -- one guest after the other
     const guest = await guestOn(model, queues, way, clock);
     // oxlint-disable-next-line no-await-in-loop -- one guest after the other
-    await settled(guest.driver.start(), clock);
+    await settle(clock, guest.driver.start());
     // Until the device has shown its tails, and every piece of code is warm.
     for (let n = 0; n < frames; n += BURST) {
       burst(guest, n);
@@ -138,7 +124,7 @@ async function perFrame(model: string, queues: number): Promise<FrameRow[]> {
   for (const { guest, clock } of worlds) {
     guest.driver.pause();
     // oxlint-disable-next-line no-await-in-loop -- one guest after the other
-    await settled(Promise.resolve(guest.user[Symbol.asyncDispose]()), clock);
+    await settle(clock, guest.user[Symbol.asyncDispose]());
   }
   return worlds.map(({ way, samples, served, past }) => ({
     model,

@@ -1,4 +1,5 @@
 export { createManualClock, type ManualClock } from "./clock/manual-clock.ts";
+export { settle, type SettleOptions } from "./clock/settle.ts";
 export {
   createE810VfModel,
   type CreateE810VfModelOptions,

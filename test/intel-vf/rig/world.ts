@@ -22,6 +22,7 @@ import {
   type ManualClock,
   type MappingManners,
   markFrame,
+  settle,
   withMappableRegions,
 } from "@vfmig/testkit";
 import { type VfOptions, vfOptionsSchema } from "@vfmig/iavf/vf";
@@ -34,8 +35,6 @@ export const RAM_IOVA = 0x1_0000_0000n;
 export const PAGE = 4096;
 const RAM_SIZE = 14 << 20;
 const FLOWS = 8;
-/** Milliseconds of the manual clock between two looks at what is awaited. */
-const STEP_MS = 0.25;
 
 /** One host: a model of the VF, the plugin on it, and the memory that the guest has there. */
 export interface Host {
@@ -146,21 +145,8 @@ export class World {
   }
 
   /** Turns the clock until `promise` settles. */
-  async settle<T>(promise: PromiseLike<T>, onTurn: () => void = () => {}): Promise<T> {
-    const waiting = Symbol("waiting");
-    for (let turn = 0; turn < 100_000; turn++) {
-      const now = new Promise<typeof waiting>((resolve) => {
-        setImmediate(() => resolve(waiting));
-      });
-      // oxlint-disable-next-line no-await-in-loop -- promises settle between turns of the clock
-      const result = await Promise.race([promise, now]);
-      if (result !== waiting) {
-        return result;
-      }
-      onTurn();
-      this.clock.advance(STEP_MS);
-    }
-    throw new Error("100,000 turns of the clock were not enough");
+  settle<T>(promise: PromiseLike<T>, onTurn?: () => void): Promise<T> {
+    return settle(this.clock, promise, { onTurn });
   }
 
   /** One frame each way on the next flow; the guest's only if it runs. */

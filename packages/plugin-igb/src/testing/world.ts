@@ -18,6 +18,7 @@ import {
   type MappingManners,
   type MappingUser,
   markFrame,
+  settle,
   withMappableRegions,
 } from "@vfmig/testkit";
 import { createIgbGuestDriver } from "@vfmig/testkit/guest-igb";
@@ -129,19 +130,8 @@ export class World {
   }
 
   /** Turns the clock until `promise` settles. */
-  async settle<T>(promise: PromiseLike<T>, onTurn: () => void = () => {}): Promise<T> {
-    const waiting = Symbol("waiting");
-    for (let turn = 0; turn < 100_000; turn++) {
-      const now = new Promise<typeof waiting>((resolve) => {
-        setImmediate(() => resolve(waiting));
-      });
-      // oxlint-disable-next-line no-await-in-loop -- promises settle between turns of the clock
-      const result = await Promise.race([promise, now]);
-      if (result !== waiting) return result;
-      onTurn();
-      this.clock.advance(STEP_MS);
-    }
-    throw new Error("100,000 turns of the clock were not enough");
+  settle<T>(promise: PromiseLike<T>, onTurn?: () => void): Promise<T> {
+    return settle(this.clock, promise, { onTurn });
   }
 
   /** Lets `ms` milliseconds pass, and all that waits for promises and the clock go on. */
