@@ -119,9 +119,14 @@ broken_frames() {
   done
 }
 
+# On a busy machine iavf looks for the answer to GET_VF_RESOURCES (request 3) before it is there, and asks again
+# (iavf_init_get_resources, 6.1 and 6.12); a PF of i40e answers that once after a reset, and refuses it then. Harmless:
+# were it refused from the first, there would be no interface.
+ASKED_TWICE='PF returned error -5 .* to our request 3$'
+
 # What no kernel should say.
 complaints() {
-  dmesg | grep -E 'WARNING:|BUG:|Call Trace|Oops|NETDEV WATCHDOG|tx_timeout|hung|TX driver issue|PF returned error' && return 1
+  dmesg | grep -v "$ASKED_TWICE" | grep -E 'WARNING:|BUG:|Call Trace|Oops|NETDEV WATCHDOG|tx_timeout|hung|TX driver issue|PF returned error' && return 1
   return 0
 }
 
