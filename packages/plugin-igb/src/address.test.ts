@@ -1,18 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { header, OPCODE } from "./mailbox/messages.ts";
 import { facets, move } from "./testing/move.ts";
+import { soundNow } from "./testing/sound.ts";
 import { GUEST_MAC, World } from "./testing/world.ts";
 
 const OTHER = "02:00:00:00:00:0c";
 
 function filters(world: World): (string | undefined)[] {
   return world.nic.pf.map(({ filter }) => filter);
-}
-
-async function soundAfter(world: World): Promise<void> {
-  world.traffic(60);
-  world.collect();
-  expect(world.wrongs()).toEqual([]);
 }
 
 describe("a PF that does not answer the guest", () => {
@@ -29,7 +24,7 @@ describe("a PF that does not answer the guest", () => {
     world.nic.deaf = false;
     await world.settle(world.driver.request(header(OPCODE.SET_VLAN, 1), vlan));
     expect(world.nic.pf[0]?.vlans).toEqual(new Set([9]));
-    await soundAfter(world);
+    soundNow(world);
   });
 });
 
@@ -50,9 +45,9 @@ describe("the guest's address", () => {
     };
     await expect(move(world, { between: fails })).rejects.toThrow("the stream broke");
     expect(filters(world)).toEqual([GUEST_MAC, undefined]);
-    await soundAfter(world);
+    soundNow(world);
     await move(world);
-    await soundAfter(world);
+    soundNow(world);
   });
 
   it("is taken back where the target's PF refuses it, and the target keeps nothing", async () => {
@@ -62,7 +57,7 @@ describe("the guest's address", () => {
       code: "ERR_VFMIG_VF_MAC",
     });
     expect(filters(world)).toEqual([GUEST_MAC, undefined]);
-    await soundAfter(world);
+    soundNow(world);
   });
 
   it("is refused with what the target's administrator has set, where that came after the comparison", async () => {
@@ -76,14 +71,14 @@ describe("the guest's address", () => {
       },
     );
     expect(filters(world)).toEqual([GUEST_MAC, OTHER]);
-    await soundAfter(world);
+    soundNow(world);
   });
 
   it("goes to a VF that has it already and may not change it", async () => {
     const world = await World.create({ prepare: ({ nic }) => nic.pf[1]?.pin(GUEST_MAC) });
     await move(world);
     expect(filters(world)).toEqual([undefined, GUEST_MAC]);
-    await soundAfter(world);
+    soundNow(world);
   });
 
   it("is none where no driver has started, before a move and after it", async () => {
@@ -92,7 +87,7 @@ describe("the guest's address", () => {
     expect(filters(world)).toEqual([undefined, undefined]);
     await world.settle(world.driver.start());
     expect(filters(world)).toEqual([undefined, GUEST_MAC]);
-    await soundAfter(world);
+    soundNow(world);
   });
 
   it("stays where it is while the function is only paused", async () => {
@@ -101,7 +96,7 @@ describe("the guest's address", () => {
     await world.settle(migration.setState("stop"));
     expect(filters(world)).toEqual([GUEST_MAC, undefined]);
     await world.settle(migration.setState("running"));
-    await soundAfter(world);
+    soundNow(world);
   });
 
   it("is known not to fit before anything stops, where the target's is pinned", async () => {
@@ -110,7 +105,7 @@ describe("the guest's address", () => {
     const reasons = await world.settle(world.deviceAt(1).description.compare(source));
     expect(reasons).toMatchObject([{ field: "mac", source: GUEST_MAC, target: OTHER }]);
     await expect(move(world)).rejects.toMatchObject({ code: "ERR_VFMIG_MIGRATION_INCOMPATIBLE" });
-    await soundAfter(world);
+    soundNow(world);
   });
 
   it("goes to a VF that has another one, where that VF is trusted", async () => {
@@ -123,11 +118,11 @@ describe("the guest's address", () => {
     const source = await world.settle(world.device.description.describe());
     expect(await world.settle(world.deviceAt(1).description.compare(source))).toEqual([]);
     await move(world);
-    await soundAfter(world);
+    soundNow(world);
     // The guest's driver, asked to begin anew, hears of the address that its first PF would have given.
     await world.settle(world.driver.resetFunction());
     expect(world.driver.mac).toBe(GUEST_MAC);
-    await soundAfter(world);
+    soundNow(world);
   });
 
   it("goes from a VF whose administrator pinned it, with a word to that administrator", async () => {
@@ -135,10 +130,10 @@ describe("the guest's address", () => {
     expect(world.driver.mac).toBe(GUEST_MAC);
     await move(world);
     expect(world.warnings.join()).toMatch(/mac 00:00:00:00:00:00/u);
-    await soundAfter(world);
+    soundNow(world);
     await world.settle(world.driver.resetFunction());
     expect(world.driver.mac).toBe(GUEST_MAC);
-    await soundAfter(world);
+    soundNow(world);
   });
 
   it("is not its guest's any more where that resets its VF and the next PF pins another, and the log says so", async () => {
@@ -187,6 +182,6 @@ describe("the guest's address", () => {
     world.nic.deaf = false;
     await world.settle(migration.setState("running"));
     expect(filters(world)).toEqual([GUEST_MAC, undefined]);
-    await soundAfter(world);
+    soundNow(world);
   });
 });

@@ -1,7 +1,7 @@
-import { PCI_REGION } from "@vfmig/core";
 import { describe, expect, it } from "vitest";
 import { FLAG, header, MAC_INFO, OPCODE } from "./mailbox/messages.ts";
 import { MAILBOX, QUEUE, REGISTER } from "./registers/registers.ts";
+import { read, write } from "./testing/guest-registers.ts";
 import { move } from "./testing/move.ts";
 import { World } from "./testing/world.ts";
 
@@ -12,18 +12,6 @@ const MAC_CLEAR = header(OPCODE.SET_MAC_ADDR, MAC_INFO.CLEAR);
 function body(...dwords: readonly number[]): () => Uint8Array {
   const words = Uint32Array.from(dwords);
   return () => new Uint8Array(words.buffer);
-}
-
-function read(world: World, offset: number): number {
-  const bytes = new Uint8Array(4);
-  world.device.readRegion(PCI_REGION.BAR0, offset, bytes);
-  return new DataView(bytes.buffer).getUint32(0, true);
-}
-
-function write(world: World, offset: number, value: number): void {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value, true);
-  world.device.writeRegion(PCI_REGION.BAR0, offset, bytes);
 }
 
 describe("a move carries", () => {

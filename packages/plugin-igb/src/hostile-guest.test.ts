@@ -1,38 +1,19 @@
-import { PCI_REGION } from "@vfmig/core";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { header, OPCODE } from "./mailbox/messages.ts";
 import { MAILBOX, QUEUE, QUEUE_ENABLE, REGISTER } from "./registers/registers.ts";
+import { read as readRegister, write as writeRegister } from "./testing/guest-registers.ts";
 import { facets } from "./testing/move.ts";
 import { World } from "./testing/world.ts";
 
 const RX = REGISTER.RX_QUEUE;
 const TX = REGISTER.TX_QUEUE;
 
-interface Access {
-  readonly read: (offset: number) => number;
-  readonly write: (offset: number, value: number) => void;
-}
-
-function access(world: World): Access {
-  const bytes = new Uint8Array(4);
-  const data = new DataView(bytes.buffer);
-  return {
-    read: (offset) => {
-      world.device.readRegion(PCI_REGION.BAR0, offset, bytes);
-      return data.getUint32(0, true);
-    },
-    write: (offset, value) => {
-      data.setUint32(0, value >>> 0, true);
-      world.device.writeRegion(PCI_REGION.BAR0, offset, bytes);
-    },
-  };
-}
-
 /** A VF that no driver has touched, and registers for a ring that would do. */
 async function bare(options: Readonly<Record<string, unknown>> = {}) {
   const world = await World.create({ start: false, options });
-  const { read, write } = access(world);
+  const read = (offset: number): number => readRegister(world, offset);
+  const write = (offset: number, value: number): void => writeRegister(world, offset, value);
   const ring = (at: number): void => {
     write(at + QUEUE.BAL, 0x1000);
     write(at + QUEUE.BAH, 1);

@@ -2,8 +2,10 @@ import { readFileSync } from "node:fs";
 import { PCI_REGION } from "@vfmig/core";
 import { describe, expect, it } from "vitest";
 import { CTRL_RESET, QUEUE, REGISTER } from "./registers/registers.ts";
+import { write } from "./testing/guest-registers.ts";
 import { facets } from "./testing/move.ts";
-import { MAPPED, modeOf, quiet, soundAfter, startLog, write } from "./testing/own-rings.ts";
+import { MAPPED, modeOf, quiet, startLog } from "./testing/own-rings.ts";
+import { soundAfter } from "./testing/sound.ts";
 import { World, type WorldOptions } from "./testing/world.ts";
 
 async function stopLog(world: World): Promise<void> {

@@ -2,8 +2,10 @@ import { type MmapArea, PCI_REGION } from "@vfmig/core";
 import { describe, expect, it } from "vitest";
 import { optionsSchema } from "./options.ts";
 import { QUEUE, QUEUE_ENABLE, REGISTER } from "./registers/registers.ts";
+import { read, write } from "./testing/guest-registers.ts";
 import { facets } from "./testing/move.ts";
-import { MAPPED, modeOf, quiet, soundAfter, startLog, write } from "./testing/own-rings.ts";
+import { MAPPED, modeOf, quiet, startLog } from "./testing/own-rings.ts";
+import { soundAfter } from "./testing/sound.ts";
 import { PAGE, RAM_IOVA, World } from "./testing/world.ts";
 
 const RX = REGISTER.RX_QUEUE;
@@ -25,12 +27,6 @@ function messages(world: World): number {
     (sum, page) => sum + user(world).messages(PCI_REGION.BAR0, page),
     0,
   );
-}
-
-function read(world: World, offset: number): number {
-  const bytes = new Uint8Array(4);
-  world.reach(world.at).readRegion(PCI_REGION.BAR0, offset, bytes);
-  return new DataView(bytes.buffer).getUint32(0, true);
 }
 
 /** The register of the device itself. */

@@ -12,12 +12,14 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import igbVf from "./index.ts";
 import { header, MAC_INFO, OPCODE } from "./mailbox/messages.ts";
+import { QUEUE, REGISTER } from "./registers/registers.ts";
 import { type QueuesState, RECORD_TYPES, stateFormat } from "./state/schema.ts";
+import { write } from "./testing/guest-registers.ts";
 import { facets, move } from "./testing/move.ts";
 import { Nic } from "./testing/nic.ts";
-import { MAPPED, modeOf, soundAfter, startLog, write } from "./testing/own-rings.ts";
+import { MAPPED, modeOf, startLog } from "./testing/own-rings.ts";
+import { soundAfter } from "./testing/sound.ts";
 import { World } from "./testing/world.ts";
-import { QUEUE, REGISTER } from "./registers/registers.ts";
 
 /** An operation that no driver of today sends. */
 const UNKNOWN = 0x44;

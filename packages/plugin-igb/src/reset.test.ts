@@ -1,23 +1,18 @@
 import { PCI_REGION } from "@vfmig/core";
 import { describe, expect, it } from "vitest";
 import { move } from "./testing/move.ts";
+import { soundNow } from "./testing/sound.ts";
 import { GUEST_MAC, World } from "./testing/world.ts";
-
-async function soundAfter(world: World): Promise<void> {
-  world.traffic(60);
-  world.collect();
-  expect(world.wrongs()).toEqual([]);
-}
 
 describe("a guest's driver that begins anew", () => {
   it("comes up again with its address, before a move and after one", async () => {
     const world = await World.create();
     await world.settle(world.driver.resetFunction());
-    await soundAfter(world);
+    soundNow(world);
     await move(world);
     await world.settle(world.driver.resetFunction());
     expect(world.nic.pf[1]?.filter).toBe(GUEST_MAC);
-    await soundAfter(world);
+    soundNow(world);
   });
 
   it("finds its queues off after a function level reset in config space", async () => {
@@ -43,7 +38,7 @@ describe("a guest's driver that begins anew", () => {
     }
     expect(world.driver.state).toBe("running");
     expect(world.driver.counters.resets).toBe(1);
-    await soundAfter(world);
+    soundNow(world);
   });
 });
 
@@ -58,6 +53,6 @@ describe("a PF that is reset while the function stands still", () => {
     world.device.readRegion(PCI_REGION.BAR0, 0x0c40, new Uint8Array(4));
     await world.settle(migration!.setState("running"));
     expect(world.nic.pf[0]?.vlans).toEqual(new Set([5]));
-    await soundAfter(world);
+    soundNow(world);
   });
 });

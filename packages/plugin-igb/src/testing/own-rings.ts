@@ -1,5 +1,3 @@
-import { PCI_REGION } from "@vfmig/core";
-import { expect } from "vitest";
 import { facets } from "./move.ts";
 import { PAGE, RAM_IOVA, type World, type WorldOptions } from "./world.ts";
 
@@ -15,13 +13,6 @@ export function modeOf(world: World): string | undefined {
   return modes[0]?.tx;
 }
 
-/** Writes a register as the guest does, through its user's mapping where there is one. */
-export function write(world: World, offset: number, value: number): void {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value >>> 0, true);
-  world.reach(world.at).writeRegion(PCI_REGION.BAR0, offset, bytes);
-}
-
 /** No frame comes meanwhile. */
 export const quiet = (): void => {};
 
@@ -33,13 +24,4 @@ export async function startLog(
   const { logging } = facets(world.device);
   const range = { iova: RAM_IOVA, size: BigInt(world.ram.length) };
   await world.settle(logging.start({ pageSize: PAGE, ranges: [range] }), onTurn);
-}
-
-/** Frames go both ways, and nothing that the guest got was ever wrong. */
-export async function soundAfter(world: World): Promise<void> {
-  await world.pass(30);
-  world.traffic(60);
-  await world.pass(5);
-  world.collect();
-  expect(world.wrongs()).toEqual([]);
 }
