@@ -60,6 +60,22 @@ describe("a switch at a socket", () => {
     expect(server.ethernet.report().ports).toHaveLength(2);
   });
 
+  test("hears all that a device sent before it left, also while others send to it", async () => {
+    const { server, events } = await rig.listen();
+    const leaving = rig.device();
+    await events.until(1);
+    const heard: number[] = [];
+    const here = server.ethernet.join("here", (frame) => heard.push(frame[14] ?? -1) > 0);
+    here.input(frameOf(0xff, 2, 1));
+    await leaving.got.until(1);
+    for (let n = 0; n < 100; n++) leaving.port.transmit(frameOf(2, 1, n, 16_000));
+    leaving.port.close();
+    // The switch has read none of these yet, and does not know that nobody is there any more.
+    here.input(frameOf(0xff, 2, 2));
+    await events.until(2);
+    expect(heard).toEqual(Array.from({ length: 100 }, (_, n) => n));
+  });
+
   test("drops what is for a device that does not read, and goes on for the others", async () => {
     const { server, events } = await rig.listen();
     const deaf = connect(rig.path);

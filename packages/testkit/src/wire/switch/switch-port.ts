@@ -19,6 +19,8 @@ import { createWireCounters, MIN_WIRE_FRAME, type WireCounters } from "../wire-c
 const MAX_BACKLOG = 4 * 1024 * 1024;
 /** How long after a failed or ended connection the next one is tried, in milliseconds. */
 const RETRY_MS = 250;
+/** How long a switch may take to read what a port has sent before it was closed, in milliseconds. */
+const LINGER_MS = 2000;
 
 export interface SwitchPortOptions {
   /** The switch's socket; see {@link listenSwitch}. */
@@ -78,8 +80,23 @@ class JoinedPort implements CountingPort {
     this.#closed = true;
     this.#receive = undefined;
     this.#retry?.cancel();
-    this.#socket?.destroy();
+    this.#leave();
     this.#logger.info(`wire switch ${this.#path} is closed`, { ...this.counters });
+  }
+
+  /**
+   * What was sent is on the wire: it must reach a switch that has not read it yet. A socket that is closed
+   * over unread frames is reset when the switch writes to it, and what the switch had not read is lost.
+   */
+  #leave(): void {
+    const socket = this.#socket;
+    if (socket === undefined || !this.#joined) {
+      socket?.destroy();
+      return;
+    }
+    socket.end();
+    const limit = this.#clock.after(LINGER_MS, () => socket.destroy());
+    socket.once("close", () => limit.cancel());
   }
 
   #fits(length: number): boolean {
