@@ -228,6 +228,24 @@ describe("a device that is not as QEMU's", () => {
     expect(world.taken - taken).toBe(60);
   });
 
+  it("has half a frame ended as a broken one, which its guest drops, and goes on behind it", async () => {
+    const world = await World.create(MAPPED);
+    world.traffic(20);
+    await world.pass(2);
+    const head = device(world, RX + QUEUE.HEAD);
+    const slot = read(world, RX + QUEUE.BAL) + 16 * head;
+    // One buffer is full, and the rest of the frame has not come.
+    const first = [0, 0, 1, 2048];
+    const data = new DataView(world.ram.buffer);
+    for (const [at, dword] of first.entries()) data.setUint32(slot + 4 * at, dword, true);
+    world.nic.vfs[0]?.registers.set([head + 1], (RX + QUEUE.HEAD) / 4);
+    const { rxErrors } = world.driver.counters;
+    await startLog(world, quiet);
+    expect(modeOf(world)).toBe("relay");
+    await soundAfter(world);
+    expect(world.driver.counters.rxErrors).toBe(rxErrors + 1);
+  });
+
   it("is given back later where frames are on their way at the first try", async () => {
     const world = await World.create({ ...MAPPED, options: { ...MAPPED.options, drainMs: 1 } });
     await startLog(world);
