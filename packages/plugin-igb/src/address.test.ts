@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { header, OPCODE } from "./mailbox/messages.ts";
+import { header, isAck, OPCODE } from "./mailbox/messages.ts";
 import { facets, move } from "./testing/move.ts";
 import { soundNow } from "./testing/sound.ts";
 import { GUEST_MAC, World } from "./testing/world.ts";
@@ -8,6 +8,13 @@ const OTHER = "02:00:00:00:00:0c";
 
 function filters(world: World): (string | undefined)[] {
   return world.nic.pf.map(({ filter }) => filter);
+}
+
+/** Whether the PF, asked for a reset by the guest, gives it an address. */
+async function hearsAnAddress(world: World): Promise<boolean> {
+  const request = world.driver.request(header(OPCODE.VF_RESET), () => new Uint8Array(0));
+  const reply = await world.settle(request);
+  return isAck(new DataView(reply.buffer).getUint32(0, true));
 }
 
 describe("a PF that does not answer the guest", () => {
@@ -123,6 +130,27 @@ describe("the guest's address", () => {
     await world.settle(world.driver.resetFunction());
     expect(world.driver.mac).toBe(GUEST_MAC);
     soundNow(world);
+  });
+
+  it("is the guest's to choose after a move, too, where its PF gave none and the next one gives another later", async () => {
+    const world = await World.create();
+    await move(world);
+    const [, target] = world.nic.pf;
+    if (target === undefined) throw new Error("there is no second PF");
+    target.pin(OTHER);
+    target.trusted = true;
+    expect(await hearsAnAddress(world)).toBe(false);
+    await world.settle(world.driver.resetFunction());
+    expect(filters(world)).toEqual([undefined, GUEST_MAC]);
+    soundNow(world);
+  });
+
+  it("is heard anew at each reset where the guest has not moved", async () => {
+    const world = await World.create();
+    world.nic.pf[0]?.pin(OTHER);
+    expect(await hearsAnAddress(world)).toBe(true);
+    world.nic.pf[0]?.pin(undefined);
+    expect(await hearsAnAddress(world)).toBe(false);
   });
 
   it("goes from a VF whose administrator pinned it, with a word to that administrator", async () => {

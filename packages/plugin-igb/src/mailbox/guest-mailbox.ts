@@ -18,7 +18,7 @@ import { VirtualMailbox, type VirtualMailboxState } from "./virtual-mailbox.ts";
 export interface GuestMailboxState extends VirtualMailboxState {
   /** A request of the guest that no PF has answered; null where there is none. */
   readonly request: readonly number[] | null;
-  /** How the guest's first PF answered VF_RESET: an address, null for none; absent before that. */
+  /** How the guest's PF answered VF_RESET before the first move: an address, null for none; absent before that. */
   readonly home?: string | null | undefined;
 }
 
@@ -43,6 +43,8 @@ export class GuestMailbox {
   #serving = false;
   #frozen = false;
   #home: string | null | undefined;
+  /** False while the guest is where it began: what its administrator changes there is for it to know. */
+  #moved = false;
   /** Raised by a reset: an answer to an earlier life's request is not the guest's any more. */
   #life = 0;
 
@@ -97,6 +99,7 @@ export class GuestMailbox {
     this.reset();
     this.conversation.maxFrame = undefined;
     this.#home = undefined;
+    this.#moved = false;
   }
 
   save(): GuestMailboxState {
@@ -108,6 +111,7 @@ export class GuestMailbox {
     this.virtual.load(state);
     this.#request = state.request === null ? undefined : [...state.request];
     this.#home = state.home;
+    this.#moved = true;
   }
 
   #asked(message: number[]): void {
@@ -165,13 +169,13 @@ export class GuestMailbox {
     return reply;
   }
 
-  /** The answer to VF_RESET as the guest's first PF would have given it. */
+  /** The answer to VF_RESET as the PF would have given it from which the guest came. */
   async #resetReply(reply: number[]): Promise<readonly number[]> {
     const { conversation } = this;
     const own = conversation.mac;
     conversation.wasReset(reply);
     const given = assignedBy(reply) ?? null;
-    this.#home ??= given;
+    if (!this.#moved || this.#home === undefined) this.#home = given;
     const home = this.#home;
     if (given === home || given === own) return reply;
     if (home === null) return [(header(OPCODE.VF_RESET) | FLAG.NACK) >>> 0];
