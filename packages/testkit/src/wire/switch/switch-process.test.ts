@@ -63,6 +63,7 @@ describe("the vfmig-switch command", () => {
     await lines.until(1);
     const [a, b] = [rig.device(), rig.device()];
     await lines.until(3);
+    await a.joined;
     a.port.transmit(frameOf(0xff, 1, 1));
     await b.got.until(1);
     const exited = new Promise((resolve) => child.once("exit", resolve));

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { silentLogger } from "@vfmig/core";
 import {
   listenSwitch,
   type ListeningSwitch,
@@ -34,6 +35,8 @@ export class Seen<T> {
 export interface JoinedDevice {
   readonly port: CountingPort;
   readonly got: Seen<number>;
+  /** Settles when it knows itself that it has joined, which may be after the switch has said so. */
+  readonly joined: Promise<void>;
 }
 
 /** A folder, the switches and devices of one test, and their end. */
@@ -54,14 +57,18 @@ export class SwitchRig {
   }
 
   device(options: Partial<SwitchPortOptions> = {}): JoinedDevice {
-    const port = joinSwitch({ path: this.path, ...options });
+    const { promise: joined, resolve } = Promise.withResolvers<void>();
+    const info = (text: string): void => {
+      if (text.startsWith("joined")) resolve();
+    };
+    const port = joinSwitch({ path: this.path, logger: { ...silentLogger, info }, ...options });
     this.#ports.push(port);
     const got = new Seen<number>();
     port.attach((frame) => {
       got.add(frame[14] ?? -1);
       return "accepted";
     });
-    return { port, got };
+    return { port, got, joined };
   }
 
   async end(): Promise<void> {
