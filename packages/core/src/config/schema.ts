@@ -59,7 +59,7 @@ const device = z.strictObject({
     .string()
     .min(1, { error: "expected a path" })
     .optional()
-    .describe("Unix socket of the device, relative to the configuration's folder."),
+    .describe("Unix socket of the device; a relative path counts from the configuration's folder."),
   standby: z
     .boolean()
     .optional()

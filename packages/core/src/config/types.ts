@@ -35,7 +35,7 @@ export interface DeviceConfig {
    * Needs a driver.
    */
   readonly dirtySources?: readonly DirtySource[] | undefined;
-  /** Where the device listens for its VMM; relative to the configuration's folder. */
+  /** Where the device listens for its VMM; a relative path counts from the configuration's folder. */
   readonly socket?: string | undefined;
   /** Not served: opened only to take the place of a device that is (`vfmig replace`). Default false. */
   readonly standby?: boolean | undefined;
