@@ -1,64 +1,14 @@
-import { buildQueueSelect, VIRTCHNL_OP } from "@vfmig/iavf";
+import { VIRTCHNL_OP } from "@vfmig/iavf";
 import { describe, expect, test } from "vitest";
-import { type Family, FAMILIES } from "./rig/family.ts";
+import { FAMILIES } from "./rig/family.ts";
 import { LIMIT_MS, SlowPf, stranded, untilNoneStranded } from "./rig/late-pf.ts";
+import { framesFlow, script, untilReset, withLateStop } from "./rig/late-stop.ts";
 import { facets } from "./rig/move.ts";
 import { flow, modes, pass, status, under } from "./rig/shadow.ts";
-import type { World } from "./rig/world.ts";
 
 const { CONFIG_VSI_QUEUES, DISABLE_QUEUES, ENABLE_QUEUES, RESET_VF } = VIRTCHNL_OP;
 const QUEUE_OPERATIONS = new Set<number>([CONFIG_VSI_QUEUES, DISABLE_QUEUES, ENABLE_QUEUES]);
 const SHADOW = ["always", "while-saving"] as const;
-
-/** A world whose stop was given up just before its PF, late, does stop the queues. */
-async function withLateStop(
-  family: Family,
-  pf: SlowPf,
-  shadow: (typeof SHADOW)[number],
-): Promise<World> {
-  const world = await pf.create({ family, options: { shadow } });
-  await flow(world, 400);
-  const { migration } = facets(world.host.device);
-  if (shadow === "while-saving") {
-    await under(world, migration.setState("pre-copy"));
-  }
-  pf.delay = (opcode) => (opcode === DISABLE_QUEUES ? LIMIT_MS + 5 : 0);
-  const stop = migration.setState(shadow === "always" ? "stop" : "pre-copy-p2p");
-  await expect(under(world, stop)).rejects.toMatchObject({ code: "ERR_VFMIG_PF_SILENT" });
-  await under(world, migration.setState("running"));
-  pf.delay = () => 0;
-  return world;
-}
-
-/** Frames until the guest's driver has reset its VF and runs again. */
-async function untilReset(world: World): Promise<void> {
-  const { counters } = world.driver;
-  for (let n = 0; n < 4000; n++) {
-    // oxlint-disable-next-line no-await-in-loop -- time goes on
-    await pass(world, 10);
-    const { resets } = world.driver.counters;
-    if (resets > counters.resets && world.driver.state === "running" && world.driver.linkUp) {
-      return;
-    }
-  }
-  throw new Error("the guest has not reset its VF");
-}
-
-async function framesFlow(world: World): Promise<void> {
-  const before = frames(world);
-  await flow(world, 400);
-  await pass(world, 50);
-  world.quiesce();
-  const after = frames(world);
-  expect({ in: after.in - before.in, out: after.out - before.out }).toEqual({ in: 400, out: 400 });
-}
-
-function frames(world: World): { readonly in: number; readonly out: number } {
-  world.quiesce();
-  const sum = (ledger: World["inward"]): number =>
-    ledger.snapshot().flows.reduce((all, { delivered }) => all + delivered, 0);
-  return { in: sum(world.inward), out: sum(world.outward) };
-}
 
 describe.each(FAMILIES)("$name", (family) => {
   describe.each(SHADOW)("queues that the PF stops after the stop was given up (%s)", (shadow) => {
@@ -116,6 +66,25 @@ describe.each(FAMILIES)("$name", (family) => {
         await world.close();
       },
     );
+
+    test("and that it refuses to run again end in a reset that the guest is told of before it comes", async () => {
+      const pf = new SlowPf();
+      const world = await withLateStop(family, pf, shadow);
+      pf.refuses = (opcode) => opcode === CONFIG_VSI_QUEUES && world.driver.state === "running";
+      script(pf, { [RESET_VF]: [LIMIT_MS] });
+      for (let n = 0; n < 4000 && pf.seen.at(-1)?.opcode !== RESET_VF; n++) {
+        // oxlint-disable-next-line no-await-in-loop -- traffic
+        await flow(world, 8);
+      }
+      await pass(world, 5);
+      expect(stranded(world).doing).toBe("resetting");
+      expect(world.driver.state).toBe("resetting");
+      expect(world.host.model.truth.queueContexts()).not.toEqual([]);
+      await pass(world, 500);
+      expect(world.driver.state).toBe("running");
+      await framesFlow(world);
+      await world.close();
+    });
 
     test("and that it says nothing more of end in a reset of the function, and the guest comes up by itself", async () => {
       const pf = new SlowPf();
@@ -197,22 +166,6 @@ describe.each(FAMILIES)("$name", (family) => {
     expect(stranded(world)).toMatchObject({ queues: [], doing: "nothing", resets: 0 });
     await framesFlow(world);
     expect(world.wrongs()).toEqual([]);
-    await world.close();
-  });
-
-  test("A guest that does not wait for answers has its queues stopped at a stop all the same", async () => {
-    const pf = new SlowPf();
-    const world = await pf.create({ family, models: [{ pfReplyDelayMs: 1 }] });
-    await flow(world, 64);
-    const ask = (operation: number): Promise<unknown> =>
-      world.driver.ask(operation, (vsiId) =>
-        buildQueueSelect({ vsiId, rxQueues: 0xf, txQueues: 0xf }),
-      );
-    const both = Promise.all([ask(DISABLE_QUEUES), ask(ENABLE_QUEUES)]);
-    await world.settle(both);
-    await world.settle(facets(world.host.device).migration.setState("stop"));
-    expect(pf.seen.at(-1)?.opcode).toBe(DISABLE_QUEUES);
-    expect(RESET_VF).toBe(2);
     await world.close();
   });
 });

@@ -17,7 +17,7 @@ export class SlowPf {
   delay: (opcode: number) => number = () => 0;
   /** Whether a request is refused. */
   refuses: (opcode: number) => boolean = () => false;
-  /** Requests about queues, with the delay that each got. */
+  /** Requests about queues, and those for a reset, with the delay that each got. */
   readonly seen: { readonly opcode: number; readonly delayMs: number }[] = [];
   #delayMs = 0;
 
@@ -90,6 +90,7 @@ const QUEUE_REQUESTS: ReadonlySet<number> = new Set([
   VIRTCHNL_OP.CONFIG_VSI_QUEUES,
   VIRTCHNL_OP.ENABLE_QUEUES,
   VIRTCHNL_OP.DISABLE_QUEUES,
+  VIRTCHNL_OP.RESET_VF,
 ]);
 
 export function stranded(world: World): StrandedStatus {

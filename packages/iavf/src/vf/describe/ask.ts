@@ -44,6 +44,10 @@ export async function askOffers(parts: Parts): Promise<Offers> {
     const pairs = wanted ? { pairsOnRequest: await askPairs(parts, resources, signal) } : {};
     await freshVf(parts, signal);
     return { ...offers, ...policy, ...pairs };
+  } catch (error) {
+    // What the PF answers late, it would refuse the guest that asks next.
+    await freshVf(parts, signal).catch(() => {});
+    throw error;
   } finally {
     releaseGuest();
     release();

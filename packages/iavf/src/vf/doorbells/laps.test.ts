@@ -21,7 +21,7 @@ const rxStep = fc.record({
 const steps = <T>(step: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.array(step, { maxLength: 80 });
 
 function pairWith(lapped: boolean | undefined): LapPair {
-  const half = (): LapPair["half"]["tx"] => ({ mode: "direct", lapped, starts: 0 });
+  const half = (): LapPair["half"]["tx"] => ({ mode: "direct", lapped });
   return { config: { tx: TX, rx: JUMBO }, half: { tx: half(), rx: half() } };
 }
 

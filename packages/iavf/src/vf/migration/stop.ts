@@ -12,14 +12,12 @@ import { waitUntil } from "@vfmig/core/toolkit";
  */
 export async function stop(parts: Parts, signal: AbortSignal): Promise<void> {
   const { queues, mailbox, vectors, config, session, shadow, context } = parts;
-  const releases = [config.hold()];
+  const release = config.hold();
   session.phase = "stopping";
   queues.relays.pauseTx();
   try {
     mailbox.checkReset();
     await drain(parts, signal);
-    // What the guest asked for after our request would be done in a device that counts as stopped.
-    releases.push(mailbox.holdGuest());
     // Asked in one go: the PF takes them in this order.
     await Promise.all([disable(parts, signal), readCounters(parts, signal)]);
     queues.relays.finish();
@@ -31,7 +29,7 @@ export async function stop(parts: Parts, signal: AbortSignal): Promise<void> {
     queues.relays.resumeTx(mailbox.conversation.txEnabled & ~shadow.stranded.txQueues);
     throw error;
   } finally {
-    releases.forEach((release) => release());
+    release();
   }
   shadow.stranded.clear();
   session.phase = "stopped";

@@ -19,10 +19,8 @@ export interface HalfState {
    * saw whether it has.
    */
   lapped: boolean | undefined;
-  /** How often the guest has had the half started: each time it begins at slot 0. */
-  starts: number;
 }
 
 export function newHalf(mode: HalfMode): HalfState {
-  return { mode, lapped: false, starts: 0 };
+  return { mode, lapped: false };
 }

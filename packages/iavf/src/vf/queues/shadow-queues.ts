@@ -196,8 +196,6 @@ export class ShadowQueues {
     const lapped = this.tails.unseen ? undefined : false;
     pair.half.tx.lapped = tx ? lapped : pair.half.tx.lapped;
     pair.half.rx.lapped = rx ? lapped : pair.half.rx.lapped;
-    pair.half.tx.starts += tx ? 1 : 0;
-    pair.half.rx.starts += rx ? 1 : 0;
     if (tx && pair.half.tx.mode === "relay") {
       pair.tx.start({ complete: 0, tail: 0 });
       this.#pausedIf(frozen, pair.tx);

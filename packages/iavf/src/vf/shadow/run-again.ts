@@ -22,19 +22,13 @@ export interface StrandedHalves {
   infer: Halves;
   /** Where the guest is in the halves that are held. */
   place: PairPlace | undefined;
-  /** How often the guest had started each half by then. */
-  starts: { readonly tx: number; readonly rx: number };
 }
 
 export function strandedHalves(pair: QueuePair, halves: Halves, place?: PairPlace): StrandedHalves {
-  return { pair, halves, infer: NO_HALF, place, starts: startsOf(pair) };
+  return { pair, halves, infer: NO_HALF, place };
 }
 
-function startsOf({ half }: QueuePair): StrandedHalves["starts"] {
-  return { tx: half.tx.starts, rx: half.rx.starts };
-}
-
-/** A ring that its guest has begun anew. */
+/** The place in a ring of which nothing is known: its guest has just configured it. */
 const BEGINNING: PairPlace = { tx: 0, rx: 0, half: false };
 
 /**
@@ -138,20 +132,16 @@ function placeNow(parts: PairParts, one: StrandedHalves): PairPlace {
   tx.complete();
   rx.complete();
   rx.markPosted();
-  const starts = startsOf(pair);
-  const anew = { tx: starts.tx !== one.starts.tx, rx: starts.rx !== one.starts.rx };
-  const infer = { tx: one.infer.tx && !anew.tx, rx: one.infer.rx && !anew.rx };
+  const { infer } = one;
   const inferred = placeOf(parts, pair, infer);
   const relayed = { tx: pair.half.tx.mode === "relay", rx: pair.half.rx.mode === "relay" };
   // A half that was held keeps the place that it had then.
-  const held = { tx: anew.tx ? BEGINNING : place, rx: anew.rx ? BEGINNING : place };
   const fromRing = { tx: infer.tx || relayed.tx, rx: infer.rx || relayed.rx };
   one.infer = NO_HALF;
-  one.starts = starts;
   one.place = {
-    tx: fromRing.tx ? inferred.tx : held.tx.tx,
-    rx: fromRing.rx ? inferred.rx : held.rx.rx,
-    half: infer.rx ? inferred.half : !relayed.rx && held.rx.half,
+    tx: fromRing.tx ? inferred.tx : place.tx,
+    rx: fromRing.rx ? inferred.rx : place.rx,
+    half: infer.rx ? inferred.half : !relayed.rx && place.half,
   };
   return one.place;
 }
