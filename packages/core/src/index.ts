@@ -8,7 +8,11 @@ export { type ComposeLimits, DEFAULT_COMPOSE_LIMITS } from "./compose/plugin-gua
 export type { MemoryAllocator } from "./compose/private-memory.ts";
 export type { ConfigIssue } from "./config/issues.ts";
 export { findConfig, loadConfig, type LoadedConfig } from "./config/load-config.ts";
-export { type ImportedPackage, importModule, importPackage } from "./config/packages/import-package.ts";
+export {
+  type ImportedPackage,
+  importModule,
+  importPackage,
+} from "./config/packages/import-package.ts";
 export { packageIntegrity, verifyIntegrity } from "./config/packages/package-integrity.ts";
 export { type ResolvedPackage, resolvePackage } from "./config/packages/resolve-package.ts";
 export { configJsonSchema } from "./config/schema.ts";
