@@ -1,6 +1,7 @@
 import { buildQueueSelect, VIRTCHNL_OP } from "@vfmig/iavf";
 import type { SwitchWindow } from "@vfmig/iavf/vf";
 import { describe, expect, test } from "vitest";
+import { directDoorbells, untilMapped } from "./rig/doorbells.ts";
 import { FAMILIES } from "./rig/family.ts";
 import { LIMIT_MS, SlowPf, stranded, untilNoneStranded, writtenMeanwhile } from "./rig/late-pf.ts";
 import { framesFlow, script, withLateStop } from "./rig/late-stop.ts";
@@ -84,18 +85,35 @@ describe.each(FAMILIES)("$name", (family) => {
     test("queues that their guest stops while they are run again stay stopped", async () => {
       const pf = new SlowPf();
       const world = await withLateStop(family, pf, shadow);
-      // The guest's own request is answered only when ours to run them have gone out.
-      script(pf, { [DISABLE_QUEUES]: [IN_TIME, LATE] });
-      await untilAsked(pf, world, DISABLE_QUEUES, 1);
-      world.driver.pause();
+      let refused = 0;
+      pf.refuses = (opcode) => opcode === CONFIG_VSI_QUEUES && refused++ === 0;
+      // In the second attempt, which has more time. A driver sends 20 ms after it was asked to; what it
+      // sends before the PF's answer to us would be done when we ask for more.
+      script(pf, { [DISABLE_QUEUES]: [0, 2 * LIMIT_MS - 5, LATE] });
+      await untilAsked(pf, world, DISABLE_QUEUES, 2);
       const stopped = askQueues(world, DISABLE_QUEUES);
-      world.driver.resume();
       await world.settle(stopped);
       await pass(world, 500);
       expect(stranded(world).queues).toEqual([]);
       const contexts = world.host.model.truth.queueContexts();
       expect(contexts.filter((it) => it.rxEnabled)).toEqual([]);
       expect(contexts.filter((it) => it.txEnabled)).toEqual([]);
+      await world.close();
+    });
+
+    test("a device that is stopped while queues are run again has none that runs", async () => {
+      const pf = new SlowPf();
+      const world = await withLateStop(family, pf, shadow);
+      script(pf, { [DISABLE_QUEUES]: [IN_TIME] });
+      await untilAsked(pf, world, DISABLE_QUEUES, 1);
+      const { migration } = facets(world.host.device);
+      await world.settle(migration.setState("stop"));
+      expect(await writtenMeanwhile(world, 50)).toEqual([]);
+      const contexts = world.host.model.truth.queueContexts();
+      expect(contexts.some((it) => it.rxEnabled || it.txEnabled)).toBe(false);
+      await world.settle(migration.setState("running"));
+      await framesFlow(world);
+      expect(world.wrongs()).toEqual([]);
       await world.close();
     });
 
@@ -178,6 +196,25 @@ describe.each(FAMILIES)("$name", (family) => {
       await world.close();
     });
 
+    test.each([4, 5])(
+      "and whose pair the PF then does not run again (%i refusals) has it run again at its place",
+      async (refusals) => {
+        const pf = new SlowPf();
+        const world = await begin(pf, [0]);
+        let times = refusals;
+        pf.refuses = (opcode) => opcode === CONFIG_VSI_QUEUES && times-- > 0;
+        await firstLeave(world);
+        await flow(world, 8 * 100);
+        await untilNoneStranded(world);
+        await untilDirect(world);
+        expect(times).toBeLessThan(0);
+        await framesFlow(world);
+        expect(world.wrongs()).toEqual([]);
+        expect(world.driver.counters.resets).toBe(0);
+        await world.close();
+      },
+    );
+
     test.each([[100.25], [150], [260]])(
       "gets its own answer late by then, too (%s ms): all are run again and go back",
       async (delayMs) => {
@@ -195,6 +232,33 @@ describe.each(FAMILIES)("$name", (family) => {
         await world.close();
       },
     );
+  });
+
+  test("A guest that has its queues' registers mapped again by the time of a late answer loses nothing", async () => {
+    const pf = new SlowPf();
+    const { mapping = "prompt", options } = directDoorbells({});
+    const world = await pf.create({
+      family,
+      mapping,
+      options: { ...options },
+      driver: { queuePairs: 2, ringSize: 64 },
+      models: [{ queuePairs: 2, vectors: 3 }],
+    });
+    await untilMapped(world);
+    script(pf, { [DISABLE_QUEUES]: [600] });
+    const { migration } = facets(world.host.device);
+    await expect(under(world, migration.setState("pre-copy"))).rejects.toMatchObject({
+      code: "ERR_VFMIG_PF_SILENT",
+    });
+    await untilMapped(world);
+    expect(stranded(world).queues).toEqual([]);
+    await flow(world, 8 * 3000);
+    await untilNoneStranded(world);
+    expect(status(world).switches.some(({ outcome }) => outcome === "done")).toBe(true);
+    await untilDirect(world);
+    await framesFlow(world);
+    expect(world.wrongs()).toEqual([]);
+    await world.close();
   });
 
   test("A hand-back leaves alone what is to be run again", async () => {

@@ -199,6 +199,7 @@ class Life {
     };
     const wrongs = [
       ...this.#wrongs,
+      ...(world.host.model.truth.maliciousEvents > 0 ? ["the device was given nonsense"] : []),
       ...(strict ? world.wrongs() : disorders(world)),
       ...(strict || (late.in === 0 && late.out === 0) ? [] : [JSON.stringify(late)]),
       ...(after.taken - before.taken > 500 && after.given - before.given > 500

@@ -9,5 +9,5 @@ export {
   type VfFeatureFate,
 } from "./features/index.ts";
 export { type DoorbellMode, type ShadowMode, type VfOptions, vfOptionsSchema } from "./options.ts";
-export type { StrandedDoing, StrandedStatus } from "./shadow/stranded.ts";
+export type { StrandedDoing, StrandedStatus } from "./shadow/stranded-status.ts";
 export type { SwitchKind, SwitchOutcome, SwitchTotal, SwitchWindow } from "@vfmig/shadow-queue";

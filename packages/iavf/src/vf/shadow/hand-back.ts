@@ -52,11 +52,11 @@ export class HandBack {
     this.#parts = parts;
   }
 
-  /** Begins, where the options allow it. */
+  /** Begins, or goes on with pairs that have come back to it, where the options allow it. */
   begin(): void {
-    if (!this.#on && this.#parts.parts().context.options.handBack) {
+    if (this.#parts.parts().context.options.handBack) {
+      this.#missed = this.#on && this.#candidate !== undefined ? this.#missed : 0;
       this.#on = true;
-      this.#missed = 0;
       this.#look();
     }
   }

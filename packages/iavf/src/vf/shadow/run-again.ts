@@ -63,12 +63,12 @@ export async function runAgain(
     });
     const jobs = found.map(({ pair, halves }) => ({ pair, halves, config: pair.privateConfig }));
     const places = found.map((one) => placeNow(parts, one));
-    if (jobs.length > 0 && session.phase === "running") {
-      await runHalves(parts, jobs, timeoutMs);
-    }
-    // A stop that began meanwhile goes after these requests, and so has the last word.
     if (session.phase !== "running") {
       return "stopping";
+    }
+    if (jobs.length > 0) {
+      // A stop that begins from here on goes after these requests, and so has the last word.
+      await runHalves(parts, jobs, timeoutMs);
     }
     for (const [index, { pair, halves }] of jobs.entries()) {
       startRelay(parts, pair, halves, places[index] ?? BEGINNING);

@@ -6,6 +6,7 @@ import type { QueuePair } from "../queues/queue-pair.ts";
 import { any, halvesOf, isCurrent, type PairParts, type QueueBits } from "./pair-requests.ts";
 import type { PairPlace } from "./relay-from.ts";
 import { runAgain, type StrandedHalves, strandedHalves } from "./run-again.ts";
+import type { StrandedDoing, StrandedStatus } from "./stranded-status.ts";
 
 /** How often a PF is asked to run queues again before the VF is reset; each time it has twice as long. */
 const ATTEMPTS = 3;
@@ -21,26 +22,6 @@ export interface StrandedParts {
   readonly exclusively: <T>(run: () => Promise<T>) => Promise<T>;
   /** Queues run again, over private rings. */
   readonly onRelayed: () => void;
-}
-
-/**
- * `resetting`: the PF did not run them again, so that the VF is reset and its guest told; `lost`: nobody has
- * reset it so far.
- */
-export type StrandedDoing = "nothing" | "running them again" | "resetting" | "lost";
-
-/** What people and reports may know of queues that stand still although their guest runs them. */
-export interface StrandedStatus {
-  readonly queues: readonly {
-    readonly queue: number;
-    readonly tx: boolean;
-    readonly rx: boolean;
-  }[];
-  readonly doing: StrandedDoing;
-  /** Attempts so far. */
-  readonly attempts: number;
-  /** Resets of the VF on that account, in all. */
-  readonly resets: number;
 }
 
 interface Entry extends StrandedHalves {
