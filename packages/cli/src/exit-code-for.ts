@@ -29,6 +29,7 @@ const ENVIRONMENT: readonly string[] = [
   "ERR_VFMIG_VFIO_PATH",
   "ERR_VFMIG_VFIO_MEMLOCK",
   "ERR_VFMIG_VFIO_BIND",
+  "ERR_VFMIG_WIRE_TAP",
 ];
 
 /** The exit code for an error: by its code's area, since that says whose move it is. */

@@ -78,6 +78,11 @@ describe("vfmig", () => {
     expect(exitCodeFor(error)).toBe(EXIT.usage);
   });
 
+  it("takes a TAP interface that cannot be opened for the machine's fault, not the device's", () => {
+    const error = new VfmigError("ERR_VFMIG_WIRE_TAP", "no", { layer: "testkit" });
+    expect(exitCodeFor(error)).toBe(EXIT.environment);
+  });
+
   it("ends with 2 for a word it does not know", async () => {
     expect(await runCli(["fly"])).toBe(2);
     expect(err).toContain("unknown command");

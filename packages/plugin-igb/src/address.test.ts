@@ -179,6 +179,7 @@ describe("the guest's address", () => {
   it("leaves the PF's filters with a reset of the device, and with its end", async () => {
     const world = await World.create();
     await world.settle(world.driver.remove());
+    await expect(world.driver.start()).rejects.toThrow("start of a driver that is or was off");
     expect(filters(world)[0]).toBe(GUEST_MAC);
     await world.settle(world.device.reset());
     expect(filters(world)[0]).toBeUndefined();

@@ -3,9 +3,9 @@ import { VfmigError, type Layer } from "../errors/vfmig-error.ts";
 
 /** How long core waits for a sub-driver, in milliseconds. */
 export interface ComposeLimits {
-  /** One arc, commit included. */
+  /** One arc, commit included; and attach, which may have to reset the function. */
   readonly arcMs: number;
-  /** Any other single answer: attach, a record, a description, a dirty log, close. */
+  /** Any other single answer: a record, a description, a dirty log, close. */
   readonly callMs: number;
   /** After an abort, for the running arc to come to rest before the device is reset. */
   readonly graceMs: number;

@@ -183,6 +183,7 @@ describe.each(KINDS)("a guest's driver on the model %s", (kind) => {
     await gone;
     expect(rig.driver.state).toBe("off");
     expect(rig.port.deliver(udp(0x0b, 0x0a, 1))).toBe("queue-disabled");
+    await expect(rig.driver.start()).rejects.toThrow("start of a driver that is or was off");
     expect(rig.faults).toEqual([]);
   });
 

@@ -92,7 +92,9 @@ export class IgbVfLife implements VfLife {
   /** igbvf_probe and igbvf_open; settles with the carrier. @throws GuestFault */
   async start(): Promise<void> {
     const { state } = this.standing;
-    if (state !== "off") throw useError(`start of a driver that is ${state}`);
+    if (state !== "off" || this.interrupts.enabled) {
+      throw useError(`start of a driver that is or was ${state}`);
+    }
     this.standing.state = "starting";
     await this.#work(async () => {
       this.#slot.probe({ devices: new Set([0x10ca]), bar0: 0x4000 });
