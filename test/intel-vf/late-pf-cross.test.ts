@@ -63,6 +63,27 @@ describe.each(FAMILIES)("$name", (family) => {
       await world.close();
     });
 
+    test("buffers that the guest posts while its queues stand still are not given to a device that was started late", async () => {
+      const pf = new SlowPf();
+      const world = await withLateStop(family, pf, shadow);
+      world.driver.pause();
+      for (let n = 0; n < 96; n++) {
+        world.frame();
+      }
+      script(pf, { [ENABLE_QUEUES]: [LIMIT_MS * 2 + 20] });
+      await untilAsked(pf, world, ENABLE_QUEUES, 1);
+      await pass(world, LIMIT_MS + 5);
+      world.driver.resume();
+      await pass(world, 10);
+      expect(stranded(world).attempts).toBe(1);
+      await flow(world, 8 * 300);
+      expect(stranded(world).attempts).toBe(1);
+      await untilNoneStranded(world);
+      await framesFlow(world);
+      expect(world.wrongs()).toEqual([]);
+      await world.close();
+    });
+
     test("a stop that fails while queues are run again gives the device nothing old either", async () => {
       const pf = new SlowPf();
       const world = await withLateStop(family, pf, shadow);

@@ -22,6 +22,7 @@ export function newTally(): Tally {
 
 /** Delays around the limit of a PF that is sometimes too late, in milliseconds. */
 const DELAYS = [0, 0, 0, 2, 10, LIMIT_MS - 0.5, LIMIT_MS + 0.5, LIMIT_MS + 4, 35, 50] as const;
+const DELAYS_MOST = Math.max(...DELAYS);
 const STEPS = ["stop", "stop", "pre-copy", "log", "log", "ask", "flow", "rest", "reset"] as const;
 
 /** Some of the life of a guest whose PF is late now and then. Returns what is wrong at its end. */
@@ -173,6 +174,8 @@ class Life {
     const { seen } = this.#pf;
     this.#tally.late += seen.filter(({ delayMs }) => delayMs > LIMIT_MS).length;
     this.#pf.delay = () => 0;
+    // What it was asked before, it answers in its time.
+    await pass(world, 2 * DELAYS_MOST);
     await this.#within(this.#log, "a log that starts or stops");
     await this.#within(this.#resetting, "a guest that resets its VF");
     for (let n = 0; n < 20 && !(await this.#state("running")); n++);
@@ -199,10 +202,10 @@ class Life {
     };
     const wrongs = [
       ...this.#wrongs,
-      ...(world.host.model.truth.maliciousEvents > 0 ? ["the device was given nonsense"] : []),
+      ...nonsense(world),
       ...(strict ? world.wrongs() : disorders(world)),
       ...(strict || (late.in === 0 && late.out === 0) ? [] : [JSON.stringify(late)]),
-      ...(after.taken - before.taken > 500 && after.given - before.given > 500
+      ...(after.taken - before.taken > 200 && after.given - before.given > 200
         ? []
         : [
             `no frames flow at the end: ${JSON.stringify({ before, after, state: facets(world.host.device).migration.state, driver: world.driver.state, link: world.driver.linkUp, faults: world.faults.map(String), status: status(world) })}`,
@@ -246,6 +249,12 @@ function manner(below: (n: number) => number): Pick<WorldOptions, "options" | "m
     return { options: { shadow, handBack: shadow !== "always" } };
   }
   return { mapping: "prompt", options: { shadow, handBack: true, doorbells: "direct" } };
+}
+
+/** What the device was given that no guest has posted. */
+function nonsense(world: World): string[] {
+  const { maliciousEvents, dmaFaults } = world.host.model.truth;
+  return maliciousEvents + dmaFaults > 0 ? [JSON.stringify({ maliciousEvents, dmaFaults })] : [];
 }
 
 /** What must not happen even where a reset may lose frames. */

@@ -186,9 +186,15 @@ export class MailboxRelay {
   async resetUnderGuest(options?: RequestOptions): Promise<boolean> {
     const before = this.#resets;
     this.#traffic.tell(impendingReset());
+    this.#traffic.resetTold = true;
     // The reset ends the request without an answer, as in requestReset.
     await this.request(VIRTCHNL_OP.RESET_VF, new Uint8Array(0), options).catch(() => undefined);
     return this.#resets > before;
+  }
+
+  /** The reset that the guest was told of does not come: it is told what its PF says again. */
+  resetFailed(): void {
+    this.#traffic.resetTold = false;
   }
 
   /** True where the guest has said something to its PF since the last reset, or is about to. */

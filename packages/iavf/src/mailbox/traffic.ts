@@ -40,6 +40,8 @@ export class MailboxTraffic {
   frozen = false;
   /** A reset was asked for that the guest is not to hear of. */
   ownReset = false;
+  /** The guest was told of a reset, after which a PF tells it nothing more. */
+  resetTold = false;
   readonly #parts: TrafficParts;
   #held = 0;
   #closed = false;
@@ -182,6 +184,9 @@ export class MailboxTraffic {
   }
 
   #keep(message: ReceivedMessage): void {
+    if (this.resetTold) {
+      return;
+    }
     if (!this.inbox.keep(message)) {
       this.virtual.receive.overflow();
       return;
@@ -222,6 +227,7 @@ export class MailboxTraffic {
     // A request that asks for the reset is done before it: the guest finds it so in its ring.
     this.sends.poll(this.frozen, () => this.device.nextWrittenBack());
     this.device.forget();
+    this.resetTold = false;
     this.inFlight.fail("the VF was reset");
     this.sends.clear();
     this.inbox.clear();

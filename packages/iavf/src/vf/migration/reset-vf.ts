@@ -73,6 +73,9 @@ export async function resetUnderGuest({
       config.refresh();
       mailbox.checkReset();
     }
+  } catch (error) {
+    mailbox.resetFailed();
+    throw error;
   } finally {
     release();
   }
