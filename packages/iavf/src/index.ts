@@ -15,7 +15,7 @@ export type {
   VlanSettings,
   VlanTagPlace,
 } from "./mailbox/vlan-settings.ts";
-export type { PfRequest, Reply, RequestOptions } from "./mailbox/in-flight.ts";
+export type { Reply, RequestOptions } from "./mailbox/in-flight.ts";
 export * from "./mailbox/mailbox-relay.ts";
 export type * from "./mailbox/options.ts";
 export * from "./mailbox/mailbox-state.ts";

@@ -1,11 +1,5 @@
 import { VIRTCHNL_OP } from "../../virtchnl/opcodes.ts";
-import {
-  buildQueueConfig,
-  buildQueueSelect,
-  parseQueueSelect,
-  type QueuePairConfig,
-} from "../../virtchnl/queues.ts";
-import type { PfRequest } from "../../mailbox/in-flight.ts";
+import { buildQueueConfig, buildQueueSelect, type QueuePairConfig } from "../../virtchnl/queues.ts";
 import type { Parts } from "../parts.ts";
 import type { Halves } from "../queues/halves.ts";
 import type { QueuePair } from "../queues/queue-pair.ts";
@@ -73,8 +67,9 @@ export interface StopOptions {
 }
 
 /**
- * Stops these queues, and no others. What the PF stops after this was given up, and what no request after it
- * starts again, is stranded.
+ * Stops these queues, and no others. What the PF stops after this was given up is stranded. Nothing has
+ * started it again by then, but for a guest that does so itself at this moment: we start queues only when the
+ * PF has answered a request to stop them, and so all requests before that.
  *
  * @throws VfmigError `ERR_VFMIG_PF_SILENT`, `ERR_VFMIG_PF_REFUSED`
  */
@@ -87,35 +82,14 @@ export async function stopQueues(
   await mailbox.demand(VIRTCHNL_OP.DISABLE_QUEUES, body, {
     timeoutMs,
     ...(signal !== undefined && { signal }),
-    onLate: ({ status }, later) => {
+    onLate: ({ status }) => {
+      // They still count as asked to run: a later request of ours may be on its way that starts them.
       if (status === 0) {
-        const still = without(bits, started(later));
-        queues.markStopped(still.txQueues, still.rxQueues);
-        shadow.stranded.stoppedLate(still);
+        shadow.stranded.stoppedLate(bits);
       }
     },
   });
   queues.markStopped(bits.txQueues, bits.rxQueues);
-}
-
-function without(bits: QueueBits, others: QueueBits): QueueBits {
-  return {
-    txQueues: bits.txQueues & ~others.txQueues,
-    rxQueues: bits.rxQueues & ~others.rxQueues,
-  };
-}
-
-/** Queues that one of these requests starts, the guest's or ours. */
-function started(requests: readonly PfRequest[]): QueueBits {
-  let [txQueues, rxQueues] = [0, 0];
-  for (const { opcode, body } of requests) {
-    if (opcode === VIRTCHNL_OP.ENABLE_QUEUES) {
-      const select = parseQueueSelect(body);
-      txQueues |= select.txQueues;
-      rxQueues |= select.rxQueues;
-    }
-  }
-  return { txQueues, rxQueues };
 }
 
 /** As {@link stopQueues}, for halves of one pair. */
