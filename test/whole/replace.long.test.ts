@@ -137,7 +137,7 @@ describe("a host with devices that stand by", () => {
     await using it = await open(device("vf"));
     for (const path of [it.control.path, join(folder, "no", "such")]) {
       await expect(openControl(it.host, path)).rejects.toMatchObject({
-        code: "ERR_VFMIG_HOST_CONTROL",
+        code: "ERR_VFMIG_HOST_SOCKET",
       });
     }
     const wrong = [

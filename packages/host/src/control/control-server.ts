@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { chmod, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { VfmigError } from "@vfmig/core";
-import { checkSocketPath } from "../sockets/check-socket-path.ts";
+import { checkSocketPath, socketError } from "../sockets/check-socket-path.ts";
 import { toWireError } from "../device-process/wire-error.ts";
 import type { Host } from "../host.ts";
 import { badRequest, serveRequest } from "./routes.ts";
@@ -24,7 +24,7 @@ export interface ControlServer extends AsyncDisposable {
  * - `POST /devices/NAME/replace` with `{"with": "ENTRY"}`
  *
  * Answers of 400 and above have `{"schemaVersion": 1, "error": {code, layer, message, details}}`.
- * @throws VfmigError `ERR_VFMIG_HOST_SOCKET` where no socket can be, `ERR_VFMIG_HOST_CONTROL` where nobody can listen there
+ * @throws VfmigError `ERR_VFMIG_HOST_SOCKET` where no socket can be, or another process listens
  */
 export async function openControl(host: Host, path: string): Promise<ControlServer> {
   // Not before it is needed: as a module it brings a whole HTTP client and its globals along.
@@ -39,11 +39,8 @@ export async function openControl(host: Host, path: string): Promise<ControlServ
   } catch (error) {
     server.close();
     const why = error instanceof Error ? error.message : String(error);
-    throw new VfmigError(
-      "ERR_VFMIG_HOST_CONTROL",
-      `Cannot listen at the control socket ${path}: ${why}. Stop whoever listens there, or name another path.`,
-      { layer: "host", details: { path }, cause: error },
-    );
+    const remedy = `nobody can listen there (${why}). Stop whoever listens, or name another path.`;
+    throw socketError("The control socket", path, remedy, error);
   }
   return {
     path,
