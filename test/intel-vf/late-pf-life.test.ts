@@ -1,14 +1,20 @@
 import { describe, expect, test } from "vitest";
 import { FAMILIES } from "./rig/family.ts";
-import { live, newTally } from "./rig/late-life.ts";
+import { live, newTally, type Pace } from "./rig/late-life.ts";
 
 /** Lives that have found something once; `VFMIG_LATE_SEEDS=first-last` for others. */
-const FOUND = [4, 5, 6, 9, 16, 102, 131];
+const FOUND: readonly (readonly [Pace, readonly number[]])[] = [
+  ["around", [4, 5, 6, 9, 16, 102, 131]],
+  ["beyond", [31, 38, 58, 110]],
+];
 const [FIRST, LAST = FIRST] = (process.env["VFMIG_LATE_SEEDS"] ?? "").split("-").map(Number);
-const SEEDS =
+const OTHERS =
   FIRST === undefined || LAST === undefined || FIRST === 0
-    ? FOUND
+    ? undefined
     : Array.from({ length: LAST - FIRST + 1 }, (_, n) => FIRST + n);
+const LIVES = FOUND.flatMap(([pace, found]) =>
+  (OTHERS ?? found).map((seed) => ({ pace, seed }) as const),
+);
 
 describe.each(FAMILIES)("$name", (family) => {
   test(
@@ -16,17 +22,19 @@ describe.each(FAMILIES)("$name", (family) => {
     async () => {
       const tally = newTally();
       const found: object[] = [];
-      for (const seed of SEEDS) {
+      for (const { pace, seed } of LIVES) {
         // oxlint-disable-next-line no-await-in-loop -- one life after the other
-        const wrongs = await live(family, seed, tally).catch((error: unknown) => [String(error)]);
+        const wrongs = await live(family, pace, seed, tally).catch((error: unknown) => [
+          String(error),
+        ]);
         if (wrongs.length > 0) {
-          found.push({ family: family.name, seed, wrongs });
+          found.push({ family: family.name, pace, seed, wrongs });
         }
       }
       expect(found).toEqual([]);
       const never = Object.entries(tally).filter(([, count]) => count === 0);
       expect(never).toEqual([]);
     },
-    10_000 * SEEDS.length,
+    10_000 * LIVES.length,
   );
 });

@@ -20,14 +20,24 @@ export function newTally(): Tally {
   return { late: 0, refusedStops: 0, stops: 0, stranded: 0, crossed: 0, resets: 0 };
 }
 
-/** Delays around the limit of a PF that is sometimes too late, in milliseconds. */
-const DELAYS = [0, 0, 0, 2, 10, LIMIT_MS - 0.5, LIMIT_MS + 0.5, LIMIT_MS + 4, 35, 50] as const;
-const DELAYS_MOST = Math.max(...DELAYS);
+/** Delays of a PF that is sometimes too late, in milliseconds: around its limit, and far beyond. */
+export const PACES = {
+  around: [0, 0, 0, 2, 10, LIMIT_MS - 0.5, LIMIT_MS + 0.5, LIMIT_MS + 4, 35, 50],
+  beyond: [0, 0, 0, 2, 10, 120, 200, 400, 700, 900],
+} as const;
+export type Pace = keyof typeof PACES;
+/** After this all is answered that was asked: the PF answers in order. */
+const ANSWERED_MS = 1800;
 const STEPS = ["stop", "stop", "pre-copy", "log", "log", "ask", "flow", "rest", "reset"] as const;
 
 /** Some of the life of a guest whose PF is late now and then. Returns what is wrong at its end. */
-export async function live(family: Family, seed: number, tally: Tally): Promise<string[]> {
-  const life = await Life.begin(family, seed, tally);
+export async function live(
+  family: Family,
+  pace: Pace,
+  seed: number,
+  tally: Tally,
+): Promise<string[]> {
+  const life = await Life.begin(family, pace, seed, tally);
   for (let step = 0; step < 10; step++) {
     // oxlint-disable-next-line no-await-in-loop -- one step after the other
     await life.step();
@@ -53,7 +63,7 @@ class Life {
     this.#tally = tally;
   }
 
-  static async begin(family: Family, seed: number, tally: Tally): Promise<Life> {
+  static async begin(family: Family, pace: Pace, seed: number, tally: Tally): Promise<Life> {
     const below = random(seed * 7919);
     const pf = new SlowPf();
     const pairs = [1, 2, 4][below(3)] ?? 1;
@@ -64,7 +74,8 @@ class Life {
       ...manner(below),
     });
     await flow(world, 64 + 8 * below(100));
-    pf.delay = () => DELAYS[below(DELAYS.length)] ?? 0;
+    const delays = PACES[pace];
+    pf.delay = () => delays[below(delays.length)] ?? 0;
     return new Life(world, pf, below, tally);
   }
 
@@ -128,8 +139,20 @@ class Life {
         this.#wrongs.push(`stopped, the device wrote ${written.length} pages`);
       }
     }
-    world.driver.resume();
-    for (let n = 0; n < 20 && !(await this.#state("running")); n++);
+    await this.#run();
+  }
+
+  /** Back to running, a few tries long; a guest whose device does not get there stands still meanwhile. */
+  async #run(): Promise<void> {
+    const { driver } = this.#world;
+    driver.resume();
+    for (let n = 0; n < 20; n++) {
+      // oxlint-disable-next-line no-await-in-loop -- one try after the other
+      if (await this.#state("running")) {
+        return;
+      }
+    }
+    driver.pause();
   }
 
   #toggleLog(): void {
@@ -175,10 +198,10 @@ class Life {
     this.#tally.late += seen.filter(({ delayMs }) => delayMs > LIMIT_MS).length;
     this.#pf.delay = () => 0;
     // What it was asked before, it answers in its time.
-    await pass(world, 2 * DELAYS_MOST);
+    await pass(world, ANSWERED_MS);
     await this.#within(this.#log, "a log that starts or stops");
+    await this.#run();
     await this.#within(this.#resetting, "a guest that resets its VF");
-    for (let n = 0; n < 20 && !(await this.#state("running")); n++);
     await untilNoneStranded(world);
     for (let n = 0; n < 300 && !(world.driver.state === "running" && world.driver.linkUp); n++) {
       await pass(world, 100);

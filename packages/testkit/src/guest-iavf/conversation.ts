@@ -1,5 +1,6 @@
 import type { Clock } from "@vfmig/core";
 import { VIRTCHNL_OP } from "@vfmig/iavf";
+import { useError } from "../guest/fault.ts";
 import type { GuestRam } from "../guest/guest-ram.ts";
 import type { PciSlot } from "../guest/pci-slot.ts";
 import { Mailbox, type MailboxMessage } from "./mailbox.ts";
@@ -60,20 +61,25 @@ export class Conversation {
     this.#requests.submit(request);
   }
 
-  /** A reset of the function has no answer: `then` runs once it was asked for. */
-  askReset(then: () => void): void {
-    this.#requests.submit({ operation: VIRTCHNL_OP.RESET_VF, body: noBody, done: then });
+  /**
+   * A reset of the function has no answer: `then` runs once it was asked for.
+   *
+   * @param dropped - takes why it never is
+   */
+  askReset(then: () => void, dropped?: (why: Error) => void): void {
+    const request = { operation: VIRTCHNL_OP.RESET_VF, body: noBody, done: then };
+    this.#requests.submit(dropped === undefined ? request : { ...request, dropped });
   }
 
-  /** Forgets what was asked. */
-  clear(): void {
-    this.#requests.clear();
+  /** Gives up what was asked. */
+  clear(why: Error): void {
+    this.#requests.clear(why);
   }
 
   end(): void {
     this.#work.disarm();
     this.#mailbox.shutdown();
-    this.#requests.clear();
+    this.#requests.clear(useError("the driver was removed before its PF had answered"));
   }
 
   #take(message: MailboxMessage): void {

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { VfioDevice } from "@vfmig/core";
+import { buildPromiscuous, VIRTCHNL_OP } from "@vfmig/iavf";
 import { describe, expect, it } from "vitest";
 import {
   guestMac,
@@ -174,6 +175,28 @@ describe.each(KINDS)("a guest's driver on the model %s", (kind) => {
     rig.clock.advance(3000);
     await back;
     expect(exchange(rig, 2000).out.delivered).toBe(2000);
+  });
+
+  it("leaves nobody waiting for an answer that a reset of its PF's has ended", async () => {
+    const rig = await startedRig();
+    rig.model.control.setReplyDelay(100);
+    const body = (vsiId: number): Uint8Array => buildPromiscuous({ vsiId, flags: 0 });
+    const asked = rig.driver.ask(VIRTCHNL_OP.CONFIG_PROMISCUOUS_MODE, body);
+    const requested = rig.driver.request(VIRTCHNL_OP.CONFIG_PROMISCUOUS_MODE, body);
+    const reset = rig.driver.resetFunction();
+    const ended = Promise.allSettled([asked, requested, reset]);
+    rig.clock.advance(50);
+    rig.model.control.resetVf(true);
+    rig.clock.advance(20_000);
+    const why = { message: expect.stringContaining("the VF was reset before") as string };
+    expect(await ended).toMatchObject([
+      { status: "rejected", reason: why },
+      { status: "rejected", reason: why },
+      // The reset that it got is as good as the one that it was to ask for.
+      { status: "fulfilled" },
+    ]);
+    expect(rig.driver).toMatchObject({ state: "running", linkUp: true, counters: { resets: 1 } });
+    expect(rig.faults).toEqual([]);
   });
 
   it("lets the device go in order", async () => {

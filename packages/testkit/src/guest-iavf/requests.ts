@@ -16,6 +16,8 @@ export interface GuestRequest {
   readonly done: (reply: Uint8Array) => void;
   /** Takes a refusal; where it is absent, a refusal is the guest's fault. */
   readonly refused?: (status: number) => void;
+  /** Takes why it will have no answer: the function was reset, or the guest is broken. */
+  readonly dropped?: (why: Error) => void;
 }
 
 /** The guest's requests: one at a time, each with exactly one answer. */
@@ -40,13 +42,14 @@ export class Requests {
     this.#schedule();
   }
 
-  /** Forgets everything: the function was reset. */
-  clear(): void {
+  /** Gives everything up. */
+  clear(why: Error): void {
     this.#work?.cancel();
     this.#work = undefined;
     this.#current?.limit.cancel();
-    this.#waiting.length = 0;
+    const asked = this.#current === undefined ? [] : [this.#current.request];
     this.#current = undefined;
+    for (const request of [...asked, ...this.#waiting.splice(0)]) request.dropped?.(why);
   }
 
   /** Takes an answer. @throws GuestFault where it answers nothing, or refuses */

@@ -1,5 +1,5 @@
 import type { VfioDevice } from "@vfmig/core";
-import { VF_REGISTER } from "@vfmig/iavf";
+import { VF_REGISTER, VIRTCHNL_OP } from "@vfmig/iavf";
 import { describe, expect, it } from "vitest";
 import { type Rig, newRig, startedOn, udp } from "./testing/guest-rig.ts";
 
@@ -77,8 +77,14 @@ describe("what no sound device does", () => {
   it("is noticed when a request stays unanswered", async () => {
     const rig = await startedOn();
     rig.model.control.setReplyDelay(60_000);
+    const asks = Promise.allSettled([
+      rig.driver.request(VIRTCHNL_OP.DISABLE_VLAN_STRIPPING, () => new Uint8Array(0)),
+      rig.driver.resetFunction(),
+    ]);
     rig.clock.advance(20_000);
     expect(rig.faults[0]?.kind).toBe("missing-reply");
+    const unanswered = { status: "rejected", reason: rig.faults[0] };
+    expect(await asks).toEqual([unanswered, unanswered]);
     const silent = newRig({ model: { pfReplyDelayMs: 60_000 } });
     const started = silent.driver.start();
     silent.clock.advance(20_000);

@@ -124,7 +124,8 @@ export class IavfLife implements VfLife {
     this.standing.requireRunning("request");
     const answer = Promise.withResolvers<Uint8Array>();
     const done = (reply: Uint8Array): void => answer.resolve(reply.slice());
-    this.#talk.submit({ operation, body: this.#ofVsi(body), done });
+    const dropped = (why: Error): void => answer.reject(why);
+    this.#talk.submit({ operation, body: this.#ofVsi(body), done, dropped });
     return await answer.promise;
   }
 
@@ -136,6 +137,7 @@ export class IavfLife implements VfLife {
       body: this.#ofVsi(body),
       done: (reply) => answer.resolve({ status: 0, body: reply.slice() }),
       refused: (status) => answer.resolve({ status, body: noBody() }),
+      dropped: (why) => answer.reject(why),
     });
     return await answer.promise;
   }
@@ -143,9 +145,14 @@ export class IavfLife implements VfLife {
   async resetFunction(): Promise<void> {
     this.standing.requireRunning("reset");
     const carrier = Promise.withResolvers<undefined>();
-    this.#talk.askReset(() => {
+    const asked = (): void => {
       this.#beginReset();
       carrier.resolve(this.#ready.wait());
+    };
+    this.#talk.askReset(asked, (why) => {
+      // A reset that came before it was asked for does as well.
+      if (this.standing.state === "resetting") carrier.resolve(this.#ready.wait());
+      else carrier.reject(why);
     });
     await carrier.promise;
   }
@@ -173,7 +180,7 @@ export class IavfLife implements VfLife {
 
   #stopAll(fault: GuestFault): void {
     this.#watchdog.cancel();
-    this.#talk.clear();
+    this.#talk.clear(fault);
     this.#queues?.disable();
     this.#ready.fail(fault);
   }
@@ -266,7 +273,9 @@ export class IavfLife implements VfLife {
     if (state === "resetting" || state === "off") return;
     this.standing.state = "resetting";
     this.standing.resets++;
-    this.#talk.clear();
+    this.#talk.clear(
+      useError("the VF was reset before its PF had answered; ask again when it runs"),
+    );
     this.#ready.setLink(false);
     this.#queues?.stop();
     this.#reset.awaitReset(() => this.#comeBack());

@@ -92,6 +92,8 @@ export interface GuestDriver {
    * Asks the PF for something that no bring-up asks for; settles with the answer's body.
    *
    * @param body made when the request goes out, from the guest's VSI id
+   * @throws VfmigError `ERR_VFMIG_GUEST_USE` where the VF is reset before the answer
+   * @throws GuestFault where the guest breaks before it
    */
   request(operation: number, body: (vsiId: number) => Uint8Array): Promise<Uint8Array>;
   /** Has the PF reset the function and brings it up again. Settles with the carrier. */

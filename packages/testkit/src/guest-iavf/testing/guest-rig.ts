@@ -12,7 +12,11 @@ import { markFrame } from "../../traffic/trailer.ts";
 import { createLoosePort, type LoosePort } from "../../wire/memory-port.ts";
 import type { GuestFault } from "../../guest/fault.ts";
 import { GuestRam } from "../../guest/guest-ram.ts";
-import { directEvent, type GuestDriver, type GuestDriverOptions } from "../../guest/options.ts";
+import {
+  directEvent,
+  type GuestDriverOptions,
+  type VirtchnlGuestDriver,
+} from "../../guest/options.ts";
 import { createGuestDriver } from "../driver.ts";
 
 export const guestMac = "02:00:00:00:00:0a";
@@ -24,7 +28,7 @@ export interface Rig {
   readonly port: LoosePort;
   readonly model: I40eVfModel;
   readonly ram: GuestRam;
-  readonly driver: GuestDriver;
+  readonly driver: VirtchnlGuestDriver;
   readonly received: Uint8Array[];
   readonly faults: GuestFault[];
 }
