@@ -25,6 +25,9 @@ async function vitest(projects, extra) {
     // Words on the command line may mean files of one project only.
     const said = await project(name, [...flags, "--passWithNoTests", ...extra]);
     code ||= said === undefined || !said.success ? 1 : said.code;
+    if (said?.success && said.code !== 0) {
+      note(`${name}: no test failed, but errors outside of tests did; they stand above the sums`);
+    }
     passed += said?.numPassedTests ?? 0;
     failed += said?.numFailedTests ?? 0;
     skipped += said?.numPendingTests ?? 0;

@@ -256,9 +256,11 @@ describe.each(FAMILIES)("$name", (family) => {
 
   test("pairs that the guest has asked for itself are carried", async () => {
     const world = await create({ models: [{}, {}], driver: { queuePairs: 4 } });
-    void world.driver.ask(VIRTCHNL_OP.REQUEST_QUEUES, () => buildRequestQueues(6));
+    // A PF that grants this answers by a reset.
+    const asked = world.driver.ask(VIRTCHNL_OP.REQUEST_QUEUES, () => buildRequestQueues(6));
+    const ended = expect(asked).rejects.toThrow("the VF was reset before its PF had answered");
     world.clock.advance(8000);
-    await world.settle(Promise.resolve());
+    await ended;
     expect(world.driver.resources?.queuePairs).toBe(6);
     world.traffic(100);
     await move(world, 1);

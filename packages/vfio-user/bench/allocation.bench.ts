@@ -1,7 +1,7 @@
 /**
  * Bytes that the server's heap takes for each access: a million reads and writes from a C client, the heap's use before
  * and after, with no collection between. The access path itself takes
- * none (src/server/handlers/allocation.test.ts); a turn of the event loop takes about 110 bytes in Node's callback,
+ * none (src/server/handlers/allocation.long.test.ts); a turn of the event loop takes about 110 bytes in Node's callback,
  * and the adaptive wait serves many accesses in one turn. Exit code 1 above 16 bytes, the smallest of objects.
  *
  * Run: node packages/vfio-user/bench/allocation.bench.ts [--json] [--accesses=1000000]
