@@ -6,17 +6,8 @@ export interface RequestOptions {
   /** Milliseconds until the PF counts as silent. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
-  /**
-   * The PF has answered after all, after the request was given up. `later` are the requests, the guest's
-   * and ours, that go to the PF after it: what they change, they change in a device as this one leaves it.
-   */
-  readonly onLate?: (reply: Reply, later: readonly PfRequest[]) => void;
-}
-
-/** What is asked of the PF. */
-export interface PfRequest {
-  readonly opcode: number;
-  readonly body: Uint8Array;
+  /** The PF has answered after all, after the request was given up. */
+  readonly onLate?: (reply: Reply) => void;
 }
 
 /** The PF's answer to a request of our own. */
@@ -25,9 +16,11 @@ export interface Reply {
   readonly body: Uint8Array;
 }
 
-interface Entry extends PfRequest {
+interface Entry {
   readonly kind: "guest" | "own";
-  readonly settle?: (reply: Reply | Error, later: readonly PfRequest[]) => void;
+  readonly opcode: number;
+  readonly body: Uint8Array;
+  readonly settle?: (reply: Reply | Error) => void;
 }
 
 /** The driver waits about this long for its own requests. */
@@ -60,7 +53,7 @@ export class InFlight {
   }
 
   /** The guest's unanswered requests, oldest first. */
-  guests(): PfRequest[] {
+  guests(): { readonly opcode: number; readonly body: Uint8Array }[] {
     return this.#entries
       .filter((entry) => entry.kind === "guest")
       .map(({ opcode, body }) => ({ opcode, body }));
@@ -71,11 +64,11 @@ export class InFlight {
     const timeout = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     let timer: Timer | undefined;
     let settled = false;
-    const abort = (): void => settle(silent(opcode, "the operation was given up"), []);
-    const settle = (reply: Reply | Error, later: readonly PfRequest[]): void => {
+    const abort = (): void => settle(silent(opcode, "the operation was given up"));
+    const settle = (reply: Reply | Error): void => {
       if (settled) {
         if (!(reply instanceof Error)) {
-          options.onLate?.(reply, later);
+          options.onLate?.(reply);
         }
         return;
       }
@@ -92,7 +85,7 @@ export class InFlight {
     this.#queue.push(entry);
     timer = this.#clock.after(timeout, () => {
       this.#unqueue(entry);
-      settle(silent(opcode, `no answer within ${timeout} ms`), []);
+      settle(silent(opcode, `no answer within ${timeout} ms`));
     });
     if (options.signal?.aborted === true) {
       this.#unqueue(entry);
@@ -112,7 +105,7 @@ export class InFlight {
   }
 
   /** The next of our own, which counts as sent from now on. */
-  startOwn(): PfRequest | undefined {
+  startOwn(): { readonly opcode: number; readonly body: Uint8Array } | undefined {
     const entry = this.#queue.shift();
     if (entry !== undefined) {
       this.#entries.push(entry);
@@ -129,15 +122,14 @@ export class InFlight {
       return undefined;
     }
     const [entry] = this.#entries.splice(at, 1);
-    const later = [...this.#entries.slice(at), ...this.#queue];
-    entry?.settle?.({ status: message.status, body: message.body }, later);
+    entry?.settle?.({ status: message.status, body: message.body });
     return entry;
   }
 
   /** Nothing that waits will be answered. */
   fail(why: string): void {
     for (const entry of [...this.#entries.splice(0), ...this.#queue.splice(0)]) {
-      entry.settle?.(silent(entry.opcode, why), []);
+      entry.settle?.(silent(entry.opcode, why));
     }
   }
 }
