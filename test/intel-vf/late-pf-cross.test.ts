@@ -1,6 +1,7 @@
 import { buildQueueSelect, VIRTCHNL_OP } from "@vfmig/iavf";
 import type { SwitchWindow } from "@vfmig/iavf/vf";
 import { describe, expect, test } from "vitest";
+import { endWell } from "./rig/end.ts";
 import { directDoorbells, untilMapped } from "./rig/doorbells.ts";
 import { FAMILIES } from "./rig/family.ts";
 import { LIMIT_MS, SlowPf, stranded, untilNoneStranded, writtenMeanwhile } from "./rig/late-pf.ts";
@@ -80,8 +81,7 @@ describe.each(FAMILIES)("$name", (family) => {
       expect(stranded(world).attempts).toBe(1);
       await untilNoneStranded(world);
       await framesFlow(world);
-      expect(world.wrongs()).toEqual([]);
-      await world.close();
+      await endWell(world);
     });
 
     test("a stop that fails while queues are run again gives the device nothing old either", async () => {
@@ -99,8 +99,7 @@ describe.each(FAMILIES)("$name", (family) => {
       await flow(world, 8 * 40);
       await untilNoneStranded(world);
       await framesFlow(world);
-      expect(world.wrongs()).toEqual([]);
-      await world.close();
+      await endWell(world);
     });
 
     test("queues that their guest stops while they are run again stay stopped", async () => {
@@ -134,8 +133,7 @@ describe.each(FAMILIES)("$name", (family) => {
       expect(contexts.some((it) => it.rxEnabled || it.txEnabled)).toBe(false);
       await world.settle(migration.setState("running"));
       await framesFlow(world);
-      expect(world.wrongs()).toEqual([]);
-      await world.close();
+      await endWell(world);
     });
 
     test("what the guest starts after the device was asked to stop waits for the device to run", async () => {
@@ -177,8 +175,7 @@ describe.each(FAMILIES)("$name", (family) => {
       const again = pf.seen.slice(length).map(({ opcode }) => opcode);
       expect(again.slice(0, 3)).toEqual([DISABLE_QUEUES, CONFIG_VSI_QUEUES, ENABLE_QUEUES]);
       await framesFlow(world);
-      expect(world.wrongs()).toEqual([]);
-      await world.close();
+      await endWell(world);
     });
   });
 
